@@ -1,0 +1,1 @@
+"""ZeroInvoice: an invoice service whose only truth is a journal of business facts."""

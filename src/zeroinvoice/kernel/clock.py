@@ -1,0 +1,23 @@
+"""The one clock. Only the writer, the reader and the workers look at it."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+Clock = Callable[[], datetime]  # aware, UTC
+
+
+def system_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+@lru_cache(maxsize=512)
+def zone(name: str) -> ZoneInfo:
+    """An IANA time zone. Raises `ZoneInfoNotFoundError` (a `KeyError`) for an unknown name."""
+    return ZoneInfo(name)
+
+
+def local_day(at: datetime, zone_name: str) -> date:
+    """The calendar day it is at that instant in that zone; never from a stored offset."""
+    return at.astimezone(zone(zone_name)).date()

@@ -1,0 +1,108 @@
+"""Events, the facts that record them, and the states they add up to."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any, Generic, Literal, Self, TypeVar, get_args, get_origin
+from uuid import UUID
+
+import msgspec
+
+from zeroinvoice.kernel.value import Value
+
+NIL = UUID(int=0)
+HOUSE = NIL  # the tenant of what belongs to no workspace: claimed addresses, throttles
+
+
+class Event(Value):
+    """Something that happened, named in the past tense.
+
+    An event holds what the business would write down. Who did it, when, and
+    to what belong to the `Fact` that records it. The class name is what is stored.
+    """
+
+
+Events = Iterator[Event]
+E = TypeVar("E", bound=Event)
+
+
+class Actor(Value):
+    """Who asks: a person with an account, the house itself, or nobody we know."""
+
+    kind: Literal["user", "system", "anonymous"]
+    id: UUID = NIL
+
+
+class Origin(Value, omit_defaults=True):
+    """Where a fact came from: who asked, in which request, and why."""
+
+    by: Actor
+    request: UUID  # one a command, so a commit can be recognised
+    correlation: UUID | None = None
+    causation: int | None = None  # the position of the fact that a policy answered
+    ip: str | None = None
+    agent: str | None = None  # User-Agent, cut to 200 characters
+    reason: str | None = None  # X-Reason, as the caller gave it
+
+
+class Fact(Value):
+    """An event on record: one line of the journal."""
+
+    event: Event
+    tenant: UUID
+    stream: UUID
+    version: int  # 1 for the first fact of its stream, then without gaps
+    position: int  # 1 for the first fact of the journal, then without gaps
+    at: datetime  # UTC
+    origin: Origin
+
+
+class State(Value, Generic[E]):
+    """What one stream's facts add up to. A bare `State()` is before the first.
+
+    `created_at` and `changed_at` are the recorded times of the first and the latest
+    fact; `evolve` may read `changed_at` as the moment of the event it is given.
+    """
+
+    id: UUID = NIL
+    version: int = 0
+    created_at: datetime | None = None
+    changed_at: datetime | None = None
+
+    @classmethod
+    def after(cls, *events: E) -> Self:
+        state = cls()
+        for event in events:
+            state = state.but(version=state.version + 1).evolve(event)
+        return state
+
+    def evolve(self, event: E) -> Self:
+        raise AssertionError(f"{type(self).__name__} has no evolve")
+
+    def told(self, event: Event, at: datetime) -> Self:
+        """The state one recorded event later."""
+        return msgspec.structs.replace(
+            self,
+            version=self.version + 1,
+            created_at=self.created_at or at,
+            changed_at=at,
+        ).evolve(event)  # type: ignore[arg-type]  # the stream holds only this kind's events
+
+    def but(self, **changes: Any) -> Self:
+        return msgspec.structs.replace(self, **changes)
+
+
+def events_of(kind: type[State[Any]]) -> tuple[type[Event], ...]:
+    """The event classes a kind of stream is made of, from `State[A | B]`."""
+    for base in getattr(kind, "__orig_bases__", ()):
+        if get_origin(base) is State:
+            (union,) = get_args(base)
+            return get_args(union) or (union,)
+    raise AssertionError(f"{kind.__name__} does not say its events")
+
+
+def folded(kind: type[State[Any]], id: UUID, facts: Iterable[Fact]) -> State[Any]:
+    """A stream's state from its facts, oldest first."""
+    state = kind(id=id)
+    for fact in facts:
+        state = state.told(fact.event, fact.at)
+    return state

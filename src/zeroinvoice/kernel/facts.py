@@ -87,9 +87,6 @@ class State(Value, Generic[E]):
             changed_at=at,
         ).evolve(event)  # type: ignore[arg-type]  # the stream holds only this kind's events
 
-    def but(self, **changes: Any) -> Self:
-        return msgspec.structs.replace(self, **changes)
-
 
 def events_of(kind: type[State[Any]]) -> tuple[type[Event], ...]:
     """The event classes a kind of stream is made of, from `State[A | B]`."""

@@ -1,6 +1,6 @@
 """Values: immutable records, compared by what they hold."""
 
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 from typing_extensions import dataclass_transform
@@ -17,3 +17,7 @@ class _Frozen(msgspec.StructMeta):
 
 class Value(msgspec.Struct, metaclass=_Frozen):
     """What events, states, request bodies and views are made of."""
+
+    def but(self, **changes: Any) -> Self:
+        """A copy with some fields changed."""
+        return msgspec.structs.replace(self, **changes)

@@ -1,0 +1,356 @@
+"""Invoices: every document with what it says and what it owes, one row each."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from litestar.params import FromPath, FromQuery
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Date,
+    DateTime,
+    Integer,
+    Numeric,
+    Select,
+    Text,
+    Uuid,
+    and_,
+    case,
+    func,
+    literal,
+    or_,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from zeroinvoice.domain.client import ClientAdded, ClientRevised
+from zeroinvoice.domain.invoice import (
+    Deposit,
+    Invoice,
+    InvoiceAmended,
+    InvoiceCancelled,
+    InvoiceDiscarded,
+    InvoiceDrafted,
+    InvoicePaymentApplied,
+    InvoicePaymentReversed,
+    InvoiceReinstated,
+    InvoiceRevised,
+    InvoiceSent,
+    InvoiceSentAgain,
+    InvoiceWrittenOff,
+)
+from zeroinvoice.domain.workspace import Workspace
+from projections.invoice_view import InvoiceView
+from zeroinvoice.http.paging import Listing
+from zeroinvoice.http.reading import Reading
+from zeroinvoice.http.routes import get
+from zeroinvoice.kernel.facts import Fact
+from zeroinvoice.kernel.money import ZERO, rounded
+from zeroinvoice.kernel.value import Value
+from zeroinvoice.readside.paging import Page, page
+from zeroinvoice.readside.projector import Projector
+from zeroinvoice.readside.rows import Rows
+from zeroinvoice.readside.tables import Column, Index, any_of, read_table
+
+# Table
+
+invoices = read_table(
+    "invoices",
+    "invoices",
+    Column("client_id", Uuid, nullable=False),
+    Column("number", Text),
+    Column("status", Text, nullable=False, default="draft"),
+    Column("currency", Text, nullable=False),
+    Column("issue_date", Date, nullable=False),
+    Column("due_date", Date, nullable=False),
+    Column("subtotal", Numeric, nullable=False),
+    Column("discount_total", Numeric, nullable=False),
+    Column("tax_total", Numeric, nullable=False),
+    Column("total", Numeric, nullable=False),
+    Column("amount_paid", Numeric, nullable=False),
+    Column("amount_written_off", Numeric, nullable=False),
+    Column("balance_due", Numeric, nullable=False),
+    Column("deposit_amount", Numeric),
+    Column("deposit_due_date", Date),
+    Column("reference", Text),
+    Column("po_number", Text),
+    Column("notes", Text),
+    Column("tags", ARRAY(Text), nullable=False, default=[]),
+    Column("project_id", Uuid),
+    Column("lines_text", Text, nullable=False, default=""),
+    Column("line_count", Integer, nullable=False, default=0),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+    Column("sent_at", DateTime(timezone=True)),
+    Column("paid_at", DateTime(timezone=True)),
+    Column("version", Integer, nullable=False),
+    Column("deleted", Boolean, nullable=False, default=False),
+)
+it = invoices.c
+Index("invoices_by_created", it.tenant_id, it.created_at, it.id)
+Index("invoices_by_client", it.tenant_id, it.client_id, it.created_at)
+Index("invoices_by_due", it.tenant_id, it.status, it.due_date)
+Index("invoices_by_number", it.tenant_id, it.number)
+
+
+names = read_table("invoices", "client_names", Column("name", Text, nullable=False))
+
+# Fold
+
+
+def project(rows: Rows, clients: Rows, fact: Fact) -> None:
+    id, at, version = fact.stream, fact.at, fact.version
+    match fact.event:
+        case ClientAdded(profile=profile) | ClientRevised(profile=profile):
+            clients.add(id, name=profile.name)
+        case InvoiceDrafted() as event:
+            rows.add(id, created_at=at, updated_at=at, version=version, **_written(event))
+        case InvoiceRevised() as event:
+            rows.set(id, updated_at=at, version=version, **_written(event))
+        case InvoiceSent(number=number, issue_date=issued, due_date=due):
+            rows.set(
+                id,
+                status="sent",
+                number=number,
+                issue_date=issued,
+                due_date=due,
+                sent_at=at,
+                updated_at=at,
+                version=version,
+            )
+            _settle(rows, fact, ZERO)
+        case InvoiceSentAgain():
+            rows.set(id, updated_at=at, version=version)
+        case InvoiceAmended(handling=handling, due_date=due):
+            rows.set(id, tags=list(handling.tags), due_date=due, updated_at=at, version=version)
+        case InvoiceDiscarded():
+            rows.set(id, deleted=True, updated_at=at, version=version)
+        case InvoiceCancelled():
+            rows.set(id, status="cancelled", updated_at=at, version=version)
+        case InvoiceWrittenOff(amount=amount):
+            rows.set(
+                id,
+                status="written_off",
+                amount_written_off=amount,
+                balance_due=ZERO * amount,
+                updated_at=at,
+                version=version,
+            )
+        case InvoiceReinstated():
+            row = rows.get(id)
+            assert row is not None
+            amount = row["amount_written_off"]
+            rows.set(
+                id,
+                status="sent",
+                amount_written_off=ZERO * amount,
+                balance_due=amount,
+                updated_at=at,
+                version=version,
+            )
+        case InvoicePaymentApplied(amount=amount):
+            _settle(rows, fact, amount)
+        case InvoicePaymentReversed(amount=amount):
+            _settle(rows, fact, -amount)
+        case _:
+            pass
+
+
+def _written(event: InvoiceDrafted | InvoiceRevised) -> dict[str, Any]:
+    content, totals = event.content, event.totals
+    deposit = content.deposit
+    none = totals.total - totals.total  # zero, with the currency's digits
+    return {
+        "client_id": content.client_id,
+        "number": content.number,
+        "currency": content.currency,
+        "issue_date": content.issue_date,
+        "due_date": content.due_date,
+        "subtotal": totals.subtotal,
+        "discount_total": totals.discount_total,
+        "tax_total": totals.tax_total,
+        "total": totals.total,
+        "amount_paid": none,
+        "amount_written_off": none,
+        "balance_due": totals.payable,
+        "deposit_amount": _deposit(deposit, totals.payable, content.currency) if deposit else None,
+        "deposit_due_date": deposit.due_date if deposit else None,
+        "reference": content.reference,
+        "po_number": content.po_number,
+        "notes": content.notes,
+        "tags": list(event.handling.tags),
+        "project_id": content.project_id,
+        "lines_text": "\n".join([line.description for line in content.lines]),
+        "line_count": len(content.lines),
+    }
+
+
+def _deposit(deposit: Deposit, payable: Decimal, currency: str) -> Decimal:
+    if deposit.type == "amount":
+        return deposit.value
+    return rounded(payable * deposit.value / 100, currency)
+
+
+def _settle(rows: Rows, fact: Fact, amount: Decimal) -> None:
+    row = rows.get(fact.stream)
+    assert row is not None
+    left = row["balance_due"] - amount
+    paid = not left and row["status"] in ("sent", "paid")
+    rows.set(
+        fact.stream,
+        amount_paid=row["amount_paid"] + amount,
+        balance_due=left,
+        status="paid" if paid else "sent",
+        paid_at=(row["paid_at"] or fact.at) if paid else None,
+        updated_at=fact.at,
+        version=fact.version,
+    )
+
+
+projector = Projector("invoices", 1, (invoices, names), project)
+
+# Views
+
+
+class InvoiceItem(Value):
+    """An invoice as lists show it. Amounts are in `currency`."""
+
+    id: UUID
+    number: str | None
+    status: str
+    client_id: UUID
+    client_name: str | None
+    currency: str
+    issue_date: date
+    due_date: date
+    subtotal: Decimal
+    tax_total: Decimal
+    total: Decimal
+    amount_paid: Decimal
+    balance_due: Decimal
+    days_overdue: int
+    reference: str | None
+    po_number: str | None
+    tags: list[str]
+    line_count: int
+    created_at: datetime
+    updated_at: datetime
+    sent_at: datetime | None
+    paid_at: datetime | None
+    version: int
+    deleted: bool
+
+
+class Overdue(Value):
+    """Invoices past their due day, the longest overdue first, with what they owe together."""
+
+    items: list[InvoiceItem]
+    totals: dict[str, Decimal]  # balance due by currency; two currencies are never added
+    next_cursor: str | None = None
+
+
+class InvoiceMatch(Value):
+    invoice: InvoiceItem
+    score: float  # 1 for an exact number, else the likeness of the best field
+    match: dict[str, str]  # field and snippet
+
+
+class InvoiceMatches(Value):
+    items: list[InvoiceMatch]
+    filters: dict[str, Any]  # what was understood of the question
+
+
+# Queries
+
+SORTS = {
+    "created_at": it.created_at,
+    "updated_at": it.updated_at,
+    "issue_date": it.issue_date,
+    "due_date": it.due_date,
+    "total": it.total,
+    "balance_due": it.balance_due,
+}
+
+
+def late_since(today: date) -> ColumnElement[Any]:
+    """The due day that has passed unpaid, or null: `Invoice.overdue_since` for many."""
+    deposit = and_(it.amount_paid < it.deposit_amount, it.deposit_due_date < today)
+    late = case((deposit, it.deposit_due_date), (it.due_date < today, it.due_date), else_=None)
+    return case((and_(it.status == "sent", it.balance_due > 0), late), else_=None)
+
+
+def shown_status(today: date) -> ColumnElement[str]:
+    return case((late_since(today).is_not(None), literal("overdue")), else_=it.status)
+
+
+def items(reader: Reading, today: date, *conditions: ColumnElement[bool]) -> Select[Any]:
+    """The tenant's invoices as `InvoiceItem`s; deleted drafts are among them."""
+    days = func.coalesce(literal(today) - late_since(today), 0)
+    computed = {
+        "status": shown_status(today).label("shown_status"),
+        "client_name": names.c.name.label("client_name"),
+        "days_overdue": days.label("days_overdue"),
+    }
+    columns = [
+        computed[name] if name in computed else it[name] for name in InvoiceItem.__struct_fields__
+    ]
+    rows = reader.mine(invoices, *columns).outerjoin(names, names.c.id == it.client_id)
+    return rows.where(*conditions)
+
+
+def _today(reader: Reading) -> date:
+    return reader.today(reader.workspace.settings.time_zone)
+
+
+# Routes
+
+
+@get("/invoices")
+def browse(
+    reader: Reading,
+    listing: Listing,
+    status: FromQuery[list[str] | None] = None,
+    client_id: FromQuery[UUID | None] = None,
+    q: FromQuery[str | None] = None,
+    created_from: FromQuery[datetime | None] = None,
+    created_to: FromQuery[datetime | None] = None,
+    updated_since: FromQuery[datetime | None] = None,
+    include_deleted: FromQuery[bool] = False,
+) -> Page[InvoiceItem]:
+    """List invoices, newest first."""
+    today = _today(reader)
+    conditions: list[ColumnElement[bool]] = [] if include_deleted else [~it.deleted]
+    if status:
+        conditions.append(any_of(shown_status(today), status))
+    if client_id:
+        conditions.append(it.client_id == client_id)
+    if q:
+        conditions.append(or_(*(c.icontains(q, autoescape=True) for c in (it.number, it.reference, it.lines_text, names.c.name))))
+    if created_from:
+        conditions.append(it.created_at >= created_from)
+    if created_to:
+        conditions.append(it.created_at <= created_to)
+    if updated_since:
+        conditions.append(it.updated_at >= updated_since)
+    return page(reader, items(reader, today, *conditions), InvoiceItem, listing, sorts=SORTS, key=it.id)
+
+
+@get("/invoices/{invoice_id:uuid}")
+def show(invoice_id: FromPath[UUID], reader: Reading) -> InvoiceView:
+    """Show one invoice, now or as it was at `as_of`."""
+    invoice = reader.state(Invoice, invoice_id)
+    invoice.assert_there()
+    return InvoiceView.of(invoice, _today(reader))
+
+
+@get("/invoices/client/{client_id:uuid}")
+def of_client(client_id: FromPath[UUID], reader: Reading, listing: Listing) -> Page[InvoiceItem]:
+    """List a client's invoices, newest first."""
+    reader.state(Client, client_id)
+    rows = items(reader, _today(reader), it.client_id == client_id, ~it.deleted)
+    reader.version = None
+    return page(reader, rows, InvoiceItem, listing, sorts=SORTS, key=it.id)
+
+
+routes = [browse, show, of_client]

@@ -1,0 +1,109 @@
+"""The API: routes of both sides under one roof, and what they share while it runs."""
+
+import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import anyio.to_thread
+from litestar import Litestar, Request, Router
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.types import ASGIApp
+
+import commands
+import projections
+from zeroinvoice.http import pages
+from zeroinvoice.http.auth import Tokens, authenticate
+from zeroinvoice.http.edge import Edge
+from zeroinvoice.http.paging import paging
+from zeroinvoice.http.problems import handlers
+from zeroinvoice.http.reading import RequestReader
+from zeroinvoice.http.routes import ApiRequest
+from zeroinvoice.http.schema import ExactSchema
+from zeroinvoice.http.writing import Writer
+from zeroinvoice.journal.application import Journal
+from zeroinvoice.journal.committer import Committer
+from zeroinvoice.journal.schema import API_ROLE, conninfo
+from zeroinvoice.journal.store import PostgresStore
+from zeroinvoice.kernel.clock import Clock, system_clock
+from zeroinvoice.kernel.secrets import Keyring
+from zeroinvoice.readside.reader import Books
+from zeroinvoice.settings import Settings
+
+LARGEST_BODY = 1_000_000  # bytes
+READERS = 16  # threads and connections a process reads with
+
+
+class Parts:
+    """What one process of the API is put together from."""
+
+    def __init__(self, settings: Settings, database_url: str, clock: Clock) -> None:
+        url = conninfo(database_url, API_ROLE, application="zeroinvoice api")
+        self.settings = settings
+        self.clock = clock
+        self.keyring = Keyring(settings.secret)
+        self.journal = Journal.at(url)
+        lasts = timedelta(minutes=settings.access_token_minutes)
+        self.tokens = Tokens(self.keyring, clock, lasts)
+        self.committer = Committer(PostgresStore(url), self.journal.facts_mapper, clock)
+        shapes = {it.name: it.version for it in projections.projectors}
+        self.books = Books(url, self.journal, self.keyring, shapes, size=READERS)
+
+
+def create_app(
+    settings: Settings, database_url: str, *, clock: Clock = system_clock
+) -> ASGIApp:
+    """The whole API on one database, as an ASGI application."""
+    parts = Parts(settings, database_url, clock)
+
+    @asynccontextmanager
+    async def running(_: Litestar) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = READERS
+        parts.books.pool.open()
+        parts.committer.start()
+        gc.collect()
+        gc.freeze()
+        try:
+            yield
+        finally:
+            await parts.committer.stop()
+            parts.books.pool.close()
+            parts.journal.close()
+
+    async def writer(request: Request[Any, Any, Any]) -> Writer:
+        return Writer(request, parts.committer, authenticate(request, parts.tokens))
+
+    async def anyone(request: Request[Any, Any, Any]) -> Writer:
+        return Writer(request, parts.committer, None)
+
+    async def reader(request: Request[Any, Any, Any]) -> RequestReader:
+        principal = authenticate(request, parts.tokens)
+        return RequestReader(parts.books, principal, parts.clock(), request)
+
+    api = Router("/api", route_handlers=[*commands.routes, *projections.routes])
+    app = Litestar(
+        [api, *pages.routes],
+        request_class=ApiRequest,
+        dependencies={
+            "writer": Provide(writer),
+            "anyone": Provide(anyone),
+            "reader": Provide(reader),
+            "listing": Provide(paging, sync_to_thread=False),
+            "parts": Provide(lambda: parts, sync_to_thread=False),
+        },
+        exception_handlers=handlers,
+        lifespan=[running],
+        request_max_body_size=LARGEST_BODY,
+        openapi_config=OpenAPIConfig(
+            title="ZeroInvoice",
+            version="0.1.0",
+            path="/schema",
+            render_plugins=[JsonRenderPlugin()],
+        ),
+        plugins=[ExactSchema()],
+        logging_config=None,
+    )
+    return Edge(app)

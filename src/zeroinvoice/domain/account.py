@@ -1,0 +1,63 @@
+"""A client's account: what was charged and what was settled, so that limits can be decided."""
+
+from typing import Self, assert_never
+from uuid import UUID
+
+from zeroinvoice.kernel.facts import Event, Events, State
+from zeroinvoice.kernel.ids import named
+from zeroinvoice.kernel.money import Money, Sums
+from zeroinvoice.kernel.refusals import Refused
+
+# Events
+
+
+class AccountDebited(Event):
+    document: UUID  # the invoice that is owed, or the payment that was taken back
+    amount: Money
+
+
+class AccountCredited(Event):
+    document: UUID  # the payment, credit, cancellation or write-off that settles
+    amount: Money
+
+
+AccountEvent = AccountDebited | AccountCredited
+
+# State
+
+
+class Account(State[AccountEvent]):
+    """Has any facts at all once the client has financial history."""
+
+    balances: Sums = Sums()  # owed by the client, each currency by itself
+
+    def evolve(self, event: AccountEvent) -> Self:
+        match event:
+            case AccountDebited(amount=amount):
+                return self.but(balances=self.balances.plus(amount))
+            case AccountCredited(amount=amount):
+                return self.but(balances=self.balances.minus(amount))
+            case _:
+                assert_never(event)
+
+    def debit(self, document: UUID, amount: Money, limit: Money | None = None) -> Events:
+        """Charge the client. Raises `Refused` when that lifts the balance over a limit."""
+        if limit is not None and amount.currency == limit.currency:
+            owed = self.balances.get(amount.currency) + amount
+            if owed > limit:
+                raise Refused(
+                    f"With this the client owes {owed}, more than the credit limit of {limit}.",
+                    code="credit_limit_exceeded",
+                    exposure=owed.text,
+                    credit_limit=limit.text,
+                    currency=amount.currency,
+                )
+        yield AccountDebited(document, amount)
+
+    def credit(self, document: UUID, amount: Money) -> Events:
+        yield AccountCredited(document, amount)
+
+
+def account_of(tenant: UUID, client_id: UUID) -> UUID:
+    """The one account of a client."""
+    return named(tenant, "account", str(client_id))

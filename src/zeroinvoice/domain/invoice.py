@@ -1,0 +1,448 @@
+"""Invoices: drafted, sent under a number, paid; what they owe always follows from their facts."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Literal, Self, assert_never
+from uuid import UUID
+
+import msgspec
+
+from zeroinvoice.domain.lines import Discount, Line, Totals, assert_en16931
+from zeroinvoice.domain.workspace import Address, Seller
+from zeroinvoice.kernel.facts import NIL, Event, Events, State
+from zeroinvoice.kernel.money import ZERO, Money
+from zeroinvoice.kernel.refusals import Invalid, Missing, Refused
+from zeroinvoice.kernel.value import Value
+
+
+class Status(StrEnum):
+    DRAFT = "draft"
+    SENT = "sent"
+    PAID = "paid"
+    CANCELLED = "cancelled"
+    WRITTEN_OFF = "written_off"
+
+
+REACHABLE: dict[Status, tuple[str, ...]] = {
+    Status.DRAFT: ("sent", "cancelled"),
+    Status.SENT: ("sent", "paid", "cancelled", "written_off"),
+    Status.PAID: (),
+    Status.CANCELLED: (),
+    Status.WRITTEN_OFF: ("sent",),
+}
+
+
+class Period(Value):
+    """First and last day, both included."""
+
+    start: date = msgspec.field(name="from")
+    end: date = msgspec.field(name="to")
+
+
+class Deposit(Value):
+    """What is due before the rest: a part of the total, or an amount."""
+
+    type: Literal["percent", "amount"]
+    value: Decimal
+    due_date: date
+
+
+class Content(Value, kw_only=True, omit_defaults=True):
+    """What is agreed with the client: fixed for ever once the invoice is issued."""
+
+    client_id: UUID
+    currency: str  # ISO 4217
+    lines: tuple[Line, ...]
+    issue_date: date
+    issue_date_chosen: bool = False  # else it is the day of issue
+    due_date: date
+    due_date_chosen: bool = False  # else it follows from the terms
+    payment_terms: str
+    number: str | None = None  # chosen by hand; else the series gives one at issue
+    series: str = ""
+    notes: str | None = None  # printed
+    terms: str | None = None
+    footer: str | None = None
+    reference: str | None = None
+    po_number: str | None = None
+    template_id: UUID | None = None
+    tax_mode: Literal["exclusive", "inclusive", "none"] = "exclusive"
+    discount: Discount | None = None
+    deposit: Deposit | None = None
+    project_id: UUID | None = None
+    language: str | None = None
+    service_period: Period | None = None
+    rounding_adjustment: Decimal = ZERO
+    fx_rate: Decimal | None = None  # base currency for one of the invoice's
+    fx_source: str | None = None
+    corrects: UUID | None = None
+
+
+class Handling(Value, kw_only=True, omit_defaults=True):
+    """What we keep beside the document: free to change at any time."""
+
+    private_notes: str | None = None
+    tags: tuple[str, ...] = ()
+    custom: dict[str, Any] = {}
+    attachments: tuple[str, ...] = ()
+    expected_payment_date: date | None = None
+    reminders_enabled: bool = True
+
+
+class Buyer(Value, omit_defaults=True):
+    """The client as they were when the invoice was issued (EN 16931 BG-7)."""
+
+    name: str
+    legal_name: str | None = None
+    address: Address = Address()
+    email: str | None = None
+    phone: str | None = None
+    tax_id: str | None = None
+    tax_id_type: str | None = None
+    number: str | None = None
+    peppol_id: str | None = None
+    language: str | None = None
+
+
+# Events
+
+
+class InvoiceDrafted(Event):
+    content: Content
+    handling: Handling
+    totals: Totals
+
+
+class InvoiceRevised(Event):
+    content: Content  # whole, as it is from now on
+    handling: Handling
+    totals: Totals
+
+
+class InvoiceSent(Event):
+    number: str
+    issue_date: date
+    due_date: date
+    seller: Seller
+    buyer: Buyer
+
+
+class InvoiceSentAgain(Event):
+    pass
+
+
+class InvoiceAmended(Event):
+    """An issued invoice's handling was changed, or its due date put off."""
+
+    handling: Handling
+    due_date: date
+
+
+class InvoiceDiscarded(Event):
+    """A draft was deleted; it never had a number."""
+
+
+class InvoiceCancelled(Event):
+    reason: str | None = None
+
+
+class InvoiceWrittenOff(Event):
+    amount: Decimal  # the balance given up
+    reason: str | None = None
+
+
+class InvoiceReinstated(Event):
+    """A write-off was taken back."""
+
+
+class InvoicePaymentApplied(Event):
+    payment_id: UUID
+    amount: Decimal  # in the invoice's currency
+    received_on: date
+
+
+class InvoicePaymentReversed(Event):
+    payment_id: UUID
+    amount: Decimal
+
+
+InvoiceEvent = (
+    InvoiceDrafted
+    | InvoiceRevised
+    | InvoiceSent
+    | InvoiceSentAgain
+    | InvoiceAmended
+    | InvoiceDiscarded
+    | InvoiceCancelled
+    | InvoiceWrittenOff
+    | InvoiceReinstated
+    | InvoicePaymentApplied
+    | InvoicePaymentReversed
+)
+
+# State
+
+_NO_DAY = date(1970, 1, 1)
+_BLANK = Content(
+    client_id=NIL, currency="USD", lines=(), issue_date=_NO_DAY, due_date=_NO_DAY, payment_terms=""
+)
+_NOTHING = Totals("USD", (), (), (), ZERO, ZERO, ZERO, (), ZERO, ZERO)
+
+
+class Invoice(State[InvoiceEvent]):
+    status: Status = Status.DRAFT
+    content: Content = _BLANK
+    handling: Handling = Handling()
+    totals: Totals = _NOTHING
+    number: str | None = None
+    seller: Seller = Seller()
+    buyer: Buyer | None = None
+    paid: Decimal = ZERO
+    written_off: Decimal = ZERO
+    payments: tuple[tuple[UUID, Decimal], ...] = ()  # what of each payment stands
+    discarded: bool = False
+    sent_at: datetime | None = None
+    paid_at: datetime | None = None
+    cancelled_at: datetime | None = None
+    last_payment_on: date | None = None
+
+    def evolve(self, event: InvoiceEvent) -> Self:
+        match event:
+            case InvoiceDrafted() | InvoiceRevised():
+                return self.but(
+                    content=event.content, handling=event.handling, totals=event.totals
+                )
+            case InvoiceSent(number=number, issue_date=issued, due_date=due):
+                content = self.content.but(
+                    issue_date=issued, issue_date_chosen=True, due_date=due, due_date_chosen=True
+                )
+                sent = self.but(
+                    status=Status.SENT,
+                    number=number,
+                    content=content,
+                    seller=event.seller,
+                    buyer=event.buyer,
+                    sent_at=self.changed_at,
+                )
+                return sent._settled()
+            case InvoiceSentAgain():
+                return self
+            case InvoiceAmended(handling=handling, due_date=due):
+                return self.but(handling=handling, content=self.content.but(due_date=due))
+            case InvoiceDiscarded():
+                return self.but(discarded=True)
+            case InvoiceCancelled():
+                return self.but(status=Status.CANCELLED, cancelled_at=self.changed_at)
+            case InvoiceWrittenOff(amount=amount):
+                return self.but(status=Status.WRITTEN_OFF, written_off=amount)
+            case InvoiceReinstated():
+                return self.but(status=Status.SENT, written_off=ZERO)
+            case InvoicePaymentApplied(payment_id=payment_id, amount=amount):
+                payments = (*self.payments, (payment_id, amount))
+                paid = self.but(
+                    paid=self.paid + amount, payments=payments, last_payment_on=event.received_on
+                )
+                return paid._settled()
+            case InvoicePaymentReversed(payment_id=payment_id, amount=amount):
+                payments = tuple(it for it in self.payments if it[0] != payment_id)
+                reversed_ = self.but(paid=self.paid - amount, payments=payments)
+                return reversed_._settled()
+            case _:
+                assert_never(event)
+
+    def _settled(self) -> Self:
+        """Paid when nothing is left, sent when something is."""
+        if self.status is Status.SENT and not self.balance_due:
+            return self.but(status=Status.PAID, paid_at=self.changed_at)
+        if self.status is Status.PAID and self.balance_due:
+            return self.but(status=Status.SENT, paid_at=None)
+        return self
+
+    @property
+    def currency(self) -> str:
+        return self.content.currency
+
+    @property
+    def balance_due(self) -> Decimal:
+        """Total less what the customer withholds, what is paid and what is written off."""
+        return self.totals.payable - self.paid - self.written_off
+
+    @property
+    def issued(self) -> bool:
+        return self.number is not None
+
+    def overdue_since(self, today: date) -> date | None:
+        """The due day that has passed with something unpaid; due today is not overdue.
+
+        With a deposit, the first instalment that is not covered decides.
+        """
+        if self.status is not Status.SENT or self.balance_due <= 0:
+            return None
+        deposit = self.content.deposit
+        if deposit is not None and self.paid < self.deposit_amount and deposit.due_date < today:
+            return deposit.due_date
+        return self.content.due_date if self.content.due_date < today else None
+
+    @property
+    def deposit_amount(self) -> Decimal:
+        deposit = self.content.deposit
+        if deposit is None:
+            return ZERO
+        if deposit.type == "amount":
+            return deposit.value
+        share = self.totals.payable * deposit.value / 100
+        return Money(share, self.currency).rounded().amount
+
+    # Decisions
+
+    def draft(self, content: Content, handling: Handling, totals: Totals) -> Events:
+        assert self.version == 0, "an invoice is drafted once"
+        yield InvoiceDrafted(content, handling, totals)
+
+    def revise(self, content: Content, handling: Handling, totals: Totals) -> Events:
+        """Rewrite a draft; of an issued invoice, only its handling and a later due date.
+
+        Raises `Refused` `invoice_locked` with the fields that may not change any more.
+        """
+        self.assert_there()
+        if self.status is Status.DRAFT:
+            if (content, handling) != (self.content, self.handling):
+                yield InvoiceRevised(content, handling, totals)
+            return
+        due = content.due_date
+        settled = self.content.but(due_date=due)
+        if content != settled or due < self.content.due_date:
+            raise Refused(
+                f"Invoice {self.number or ''} is {self.status}; what it says cannot change.",
+                code="invoice_locked",
+                fields=_differing(self.content, content),
+                hint="issue a credit note or duplicate",
+            )
+        if handling != self.handling or due != self.content.due_date:
+            yield InvoiceAmended(handling, due)
+
+    def send(
+        self, number: str, issue_date: date, due_date: date, seller: Seller, buyer: Buyer
+    ) -> Events:
+        """Issue a draft under its number: from here on it is a legal document."""
+        self.assert_sendable()
+        if due_date < issue_date:
+            raise Invalid(
+                f"It would be due on {due_date}, before its issue date {issue_date}.",
+                code="due_before_issue",
+            )
+        assert_en16931(self.totals, paid=self.paid, due=self.balance_due)
+        yield InvoiceSent(number, issue_date, due_date, seller, buyer)
+
+    def send_again(self) -> Events:
+        if self.status is not Status.SENT:
+            raise self._refusal("sent")
+        yield InvoiceSentAgain()
+
+    def assert_sendable(self) -> None:
+        self.assert_there()
+        if self.status is not Status.DRAFT:
+            raise self._refusal("sent")
+        if not self.content.lines:
+            raise Invalid("An invoice needs a line before it can be sent.", code="no_lines")
+
+    def discard(self) -> Events:
+        """Delete a draft. An issued invoice stays; it can only be cancelled or credited."""
+        self.assert_there()
+        if self.issued:
+            raise Refused(
+                f"Invoice {self.number} is issued and cannot be deleted.",
+                code="use_cancel_or_credit_note",
+            )
+        yield InvoiceDiscarded()
+
+    def cancel(self, reason: str | None) -> Events:
+        """Take an unpaid invoice back; it keeps its number."""
+        self.assert_there()
+        if self.status is Status.CANCELLED:
+            return
+        if self.payments:
+            raise Refused(
+                f"Invoice {self.number} has payments of {self.paid} {self.currency}; "
+                "issue a credit note instead.",
+                code="has_payments",
+                allowed_transitions=list(REACHABLE[self.status]),
+            )
+        if self.status not in (Status.DRAFT, Status.SENT):
+            raise self._refusal("cancelled")
+        yield InvoiceCancelled(reason)
+
+    def write_off(self, reason: str | None) -> Events:
+        """Give up what is still owed as a bad debt."""
+        self.assert_there()
+        if self.status is Status.WRITTEN_OFF:
+            return
+        if self.status is not Status.SENT:
+            raise self._refusal("written_off")
+        yield InvoiceWrittenOff(self.balance_due, reason)
+
+    def reinstate(self) -> Events:
+        """Take a write-off back: the balance is owed again."""
+        self.assert_there()
+        if self.status is not Status.WRITTEN_OFF:
+            raise self._refusal("sent")
+        yield InvoiceReinstated()
+
+    def receive(self, payment_id: UUID, amount: Money, received_on: date) -> Events:
+        """Apply a payment, or a part of one, to what is due.
+
+        Raises `Refused` for an invoice that takes no payment and `Invalid` `exceeds_balance`.
+        """
+        self.assert_there()
+        if self.status is Status.DRAFT:
+            raise Refused("This invoice is a draft; send it first.", code="invoice_not_issued")
+        if self.status in (Status.CANCELLED, Status.WRITTEN_OFF):
+            raise Refused(
+                f"Invoice {self.number} is {self.status} and takes no payment.",
+                code="invoice_closed",
+            )
+        if amount.currency != self.currency:
+            raise Invalid(
+                f"Invoice {self.number} is in {self.currency}, not {amount.currency}.",
+                code="currency_mismatch",
+            )
+        if amount.amount > self.balance_due:
+            raise Invalid(
+                f"Only {self.balance_due} {self.currency} is due on invoice {self.number}.",
+                code="exceeds_balance",
+                balance_due=str(self.balance_due),
+                currency=self.currency,
+            )
+        yield InvoicePaymentApplied(payment_id, amount.amount, received_on)
+
+    def give_back(self, payment_id: UUID) -> Events:
+        """Take back what a payment had settled here; the balance is due again."""
+        amount = sum((part for id, part in self.payments if id == payment_id), ZERO)
+        if amount:
+            yield InvoicePaymentReversed(payment_id, amount)
+
+    def stay(self, goal: str) -> Events:
+        """No step leads to `draft`, and none to `paid` but payments: only being there will do."""
+        if self.status != goal:
+            raise self._refusal(goal)
+        yield from ()
+
+    def assert_there(self) -> None:
+        if self.discarded:
+            raise Missing("There is no such invoice.")
+
+    def _refusal(self, goal: str) -> Refused:
+        allowed = list(REACHABLE[self.status])
+        return Refused(
+            f"This invoice is {self.status.replace('_', ' ')} and cannot become {goal}.",
+            code="wrong_state",
+            status=str(self.status),
+            allowed_transitions=allowed,
+        )
+
+
+def _differing(now: Content, then: Content) -> list[str]:
+    return [
+        name for name in Content.__struct_fields__ if getattr(now, name) != getattr(then, name)
+    ]

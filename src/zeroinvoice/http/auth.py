@@ -1,0 +1,141 @@
+"""Who asks: access tokens (RFC 9068), the cookie that may carry them, and refresh tokens."""
+
+from collections import OrderedDict
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import jwt
+from litestar import Request
+
+from zeroinvoice.kernel.clock import Clock
+from zeroinvoice.kernel.refusals import Forbidden, Unauthenticated
+from zeroinvoice.kernel.secrets import Keyring
+from zeroinvoice.kernel.value import Value
+
+COOKIE = "__Host-zeroinvoice"
+REFRESH_COOKIE = "__Host-zeroinvoice-refresh"
+ISSUER = AUDIENCE = "zeroinvoice"
+REQUIRED = ["sub", "tid", "sid", "jti", "iat", "exp", "ver", "iss", "aud"]
+LONGEST = timedelta(minutes=15)
+CACHED = 10_000  # checked tokens kept until they expire
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Principal(Value):
+    """Who the token speaks for: a user, the workspace they act in, and their session."""
+
+    user: UUID
+    tenant: UUID
+    session: UUID
+    until: datetime
+
+
+class Tokens:
+    """Makes and checks access and refresh tokens. No token is ever stored."""
+
+    def __init__(self, keyring: Keyring, clock: Clock, lasts: timedelta = LONGEST) -> None:
+        assert lasts <= LONGEST, "an access token lasts at most 15 minutes"
+        self._keyring = keyring
+        self._key = keyring.key("access-token")
+        self._clock = clock
+        self.lasts = lasts
+        self._checked: OrderedDict[str, Principal] = OrderedDict()
+
+    def access(self, user: UUID, tenant: UUID, session: UUID, version: int, now: datetime) -> str:
+        """A JWT for one session, as RFC 9068 has it."""
+        claims = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": str(user),
+            "tid": str(tenant),
+            "sid": str(session),
+            "ver": version,
+            "jti": self._keyring.seal("jti", f"{session}.{version}.{now.timestamp()}")[:22],
+            "iat": int(now.timestamp()),
+            "exp": int((now + self.lasts).timestamp()),
+        }
+        return jwt.encode(claims, self._key, algorithm="HS256", headers={"typ": "at+jwt"})
+
+    def principal(self, token: str) -> Principal:
+        """Whom a token speaks for. Raises `Unauthenticated` for all but a sound, live one."""
+        known = self._checked.get(token)
+        if known is None:
+            known = self._check(token)
+            self._checked[token] = known
+            if len(self._checked) > CACHED:
+                self._checked.popitem(last=False)
+        if known.until <= self._clock():
+            self._checked.pop(token, None)
+            raise Unauthenticated("The access token has expired.", code="token_expired")
+        return known
+
+    def _check(self, token: str) -> Principal:
+        try:
+            if jwt.get_unverified_header(token).get("typ") != "at+jwt":
+                raise Unauthenticated("This is not an access token.")
+            claims = jwt.decode(
+                token,
+                self._key,
+                algorithms=["HS256"],
+                audience=AUDIENCE,
+                issuer=ISSUER,
+                options={"require": REQUIRED, "verify_exp": False, "verify_iat": False},
+            )
+            issued, expires = int(claims["iat"]), int(claims["exp"])
+            if not 0 < expires - issued <= LONGEST.total_seconds():
+                raise Unauthenticated("The access token lasts too long.")
+            return Principal(
+                UUID(claims["sub"]),
+                UUID(claims["tid"]),
+                UUID(claims["sid"]),
+                datetime.fromtimestamp(expires, self._clock().tzinfo),
+            )
+        except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError):
+            raise Unauthenticated("The access token is not valid.") from None
+
+    def refresh(self, tenant: UUID, session: UUID, generation: int) -> str:
+        """The refresh token of a session's generation: the same each time it is asked for."""
+        text = f"{tenant.hex}.{session.hex}.{generation}"
+        return f"{text}.{self._keyring.seal('refresh-token', text)}"
+
+    def read_refresh(self, token: str) -> tuple[UUID, UUID, int]:
+        """Tenant, session and generation. Raises `Unauthenticated` when we did not make it."""
+        text, _, seal = token.rpartition(".")
+        if not self._keyring.holds("refresh-token", text, seal):
+            raise Unauthenticated("The refresh token is not valid.")
+        tenant, session, generation = text.split(".")
+        return UUID(tenant), UUID(session), int(generation)
+
+
+def authenticate(request: Request[Any, Any, Any], tokens: Tokens) -> Principal:
+    """Whom the request's bearer token or cookie speaks for.
+
+    A cookie is sent by any page the browser shows, so with a cookie an unsafe method must
+    also come from our own origin. Raises `Unauthenticated`, or `Forbidden` for a foreign origin.
+    """
+    header = request.headers.get("authorization")
+    if header is not None:
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Unauthenticated("Send the header Authorization: Bearer <token>.")
+        return tokens.principal(token.strip())
+    cookie = request.cookies.get(COOKIE)
+    if cookie is None:
+        raise Unauthenticated("Log in and send the access token.")
+    assert_same_site(request)
+    return tokens.principal(cookie)
+
+
+def assert_same_site(request: Request[Any, Any, Any]) -> None:
+    """Refuse an unsafe request that a foreign page may have caused. Raises `Forbidden`."""
+    if request.method in SAFE:
+        return
+    origin = request.headers.get("origin")
+    if origin is not None:
+        own = urlsplit(origin).netloc == request.headers.get("host", "")
+    else:
+        own = request.headers.get("sec-fetch-site") == "same-origin"
+    if not own:
+        raise Forbidden("A request with a cookie must come from our own pages.", code="csrf")

@@ -1,0 +1,89 @@
+"""Routes: the five verbs as this house uses them, and a request that reads JSON our way."""
+
+from collections.abc import Callable
+from typing import Any
+
+import litestar
+from litestar import Request
+from litestar.exceptions import ClientException
+from litestar.handlers import HTTPRouteHandler
+
+from zeroinvoice.http.bodies import decoded
+from zeroinvoice.http.problems import documented
+
+READ_ERRORS = (400, 401, 404, 503)
+WRITE_ERRORS = (400, 401, 403, 404, 409, 412, 415, 422, 429, 503)
+
+
+class ApiRequest(Request[Any, Any, Any]):
+    """A request whose JSON is read by the one decoder, straight into the handler's type."""
+
+    async def json(self) -> Any:
+        kind, _, _ = self.headers.get("content-type", "").partition(";")
+        if kind.strip().lower() != "application/json":
+            raise _unsupported()
+        field = self.route_handler.parsed_data_field
+        assert field is not None
+        return decoded(await self.body(), field.annotation)
+
+
+class UnsupportedMedia(ClientException):
+    status_code = 415
+
+
+def _unsupported() -> UnsupportedMedia:
+    return UnsupportedMedia(detail="Send the body as application/json.")
+
+
+def operation_id(handler: HTTPRouteHandler, method: Any, path: Any) -> str:
+    """`area.verb`, such as `invoices.send`."""
+    area = handler.fn.__module__.rpartition(".")[2]
+    return f"{area}.{handler.handler_name.rpartition('.')[2]}"
+
+
+def _tag(function: Callable[..., Any]) -> str:
+    return function.__module__.rpartition(".")[2].replace("_", " ")
+
+
+def get(path: str | list[str], **options: Any) -> Callable[[Callable[..., Any]], HTTPRouteHandler]:
+    """A read: a plain function, run in the bounded thread pool."""
+
+    def made(function: Callable[..., Any]) -> HTTPRouteHandler:
+        return litestar.get(
+            path,
+            sync_to_thread=True,
+            operation_id=operation_id,
+            tags=[_tag(function)],
+            responses=documented(*READ_ERRORS),
+            **options,
+        )(function)
+
+    return made
+
+
+def _writes(verb: Any, status: int) -> Any:
+    def route(
+        path: str | list[str], *, status_code: int = status, **options: Any
+    ) -> Callable[[Callable[..., Any]], HTTPRouteHandler]:
+        def made(function: Callable[..., Any]) -> HTTPRouteHandler:
+            handler: HTTPRouteHandler = verb(
+                path,
+                status_code=status_code,
+                operation_id=operation_id,
+                tags=[_tag(function)],
+                responses=documented(*WRITE_ERRORS),
+                **options,
+            )(function)
+            return handler
+
+        return made
+
+    return route
+
+
+post = _writes(litestar.post, 201)
+put = _writes(litestar.put, 200)
+patch = _writes(litestar.patch, 200)
+delete = _writes(litestar.delete, 204)
+
+__all__ = ["ApiRequest", "delete", "get", "operation_id", "patch", "post", "put"]

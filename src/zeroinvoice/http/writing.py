@@ -1,0 +1,145 @@
+"""The writer: hands a request's decision to the committer and tells what became of it."""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+from uuid import UUID
+
+from litestar import Request
+from litestar.di import NamedDependency
+
+from zeroinvoice.domain.session import Session
+from zeroinvoice.domain.workspace import Workspace
+from zeroinvoice.http.auth import Principal
+from zeroinvoice.http.edge import request_id, told
+from zeroinvoice.journal.committer import Command, Committer, Key
+from zeroinvoice.kernel.desk import Desk
+from zeroinvoice.kernel.facts import HOUSE, Actor, Event, Origin, State
+from zeroinvoice.kernel.refusals import BadInput
+
+S = TypeVar("S", bound=State[Any])
+T = TypeVar("T")
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_ETAG = re.compile(r'"(\d{1,9})"')
+
+
+class Writer:
+    """What one request may record, in whose name."""
+
+    def __init__(
+        self,
+        request: Request[Any, Any, Any],
+        committer: Committer,
+        principal: Principal | None,
+    ) -> None:
+        self._request = request
+        self._committer = committer
+        self._principal = principal
+
+    @property
+    def tenant(self) -> UUID:
+        return self._principal.tenant if self._principal else HOUSE
+
+    @property
+    def principal(self) -> Principal:
+        assert self._principal is not None, "this route is for those who are logged in"
+        return self._principal
+
+    async def decide(self, kind: type[S], id: UUID, verb: Callable[[S], Iterable[Event]]) -> S:
+        """One decision on one stream that exists; answers the state it led to."""
+
+        def decision(desk: Desk) -> S:
+            state = desk.open(kind, id)
+            return desk.record(state, verb(state))
+
+        return await self.commit(decision, wants=[(kind, id)])
+
+    async def commit(
+        self,
+        decision: Callable[[Desk], T],
+        *,
+        wants: Sequence[tuple[type[State[Any]], UUID]] = (),
+    ) -> T:
+        """A decision over the streams it opens: all it records is committed, or nothing.
+
+        `wants` names streams it will surely open, which saves a round trip. The answer's
+        first state gives the ETag. Raises whatever the decision refuses with.
+        """
+        request, tenant = self._request, self.tenant
+        places: list[tuple[type[State[Any]], tuple[UUID, UUID]]] = [
+            (kind, (tenant, id)) for kind, id in wants
+        ]
+        guard = None
+        if self._principal is not None:
+            session = self._principal.session
+            places.append((Session, (tenant, session)))
+            places.append((Workspace, (tenant, tenant)))
+
+            def guard(desk: Desk) -> None:
+                desk.find(Session, session).assert_open(desk.now)
+
+        command = Command(
+            tenant,
+            self._origin(),
+            decision,
+            wants=places,
+            guard=guard,
+            key=await self._key(),
+            expected=expected_versions(request),
+        )
+        done = await self._committer.submit(command)
+        answer = told(request.scope)
+        answer.position, answer.replayed = done.position, done.replayed
+        first = done.answer[0] if isinstance(done.answer, tuple) and done.answer else done.answer
+        if isinstance(first, State):
+            answer.version = first.version
+        return done.answer  # type: ignore[no-any-return]
+
+    def _origin(self) -> Origin:
+        headers = self._request.headers
+        by = Actor("user", self._principal.user) if self._principal else Actor("anonymous")
+        reason = headers.get("x-reason")
+        client = self._request.client
+        return Origin(
+            by,
+            request_id(self._request.scope),
+            ip=client.host if client else None,
+            agent=(headers.get("user-agent") or "")[:200] or None,
+            reason=reason[:500] if reason else None,
+        )
+
+    async def _key(self) -> Key | None:
+        request = self._request
+        header = request.headers.get("idempotency-key")
+        if header is None:
+            return None
+        if len(request.headers.getall("idempotency-key")) > 1:
+            raise BadInput("Send one Idempotency-Key.")
+        text = header[1:-1] if len(header) > 2 and header[0] == header[-1] == '"' else header
+        if _KEY.fullmatch(text) is None:
+            raise BadInput("An Idempotency-Key has 1 to 255 visible ASCII characters.")
+        user = self._principal.user if self._principal else HOUSE
+        path = request.scope["path"].rstrip("/")
+        scope = "\n".join((self.tenant.hex, user.hex, request.method, path, text))
+        query = "&".join(sorted(request.scope["query_string"].decode("latin-1").split("&")))
+        content = request.headers.get("content-type", "")
+        used = hashlib.sha256("\n".join((query, content, "")).encode())
+        used.update(await request.body())
+        return Key(hashlib.sha256(scope.encode()).digest(), used.digest())
+
+
+def expected_versions(request: Request[Any, Any, Any]) -> tuple[int, ...] | None:
+    """The versions `If-Match` names (RFC 9110 13.1.1); None when any will do.
+
+    A weak or malformed tag names no version, so it never matches.
+    """
+    header = request.headers.get("if-match")
+    if header is None or header.strip() == "*":
+        return None
+    found = (_ETAG.fullmatch(part.strip()) for part in header.split(","))
+    return tuple(int(match[1]) for match in found if match)
+
+
+Writing = NamedDependency[Writer]

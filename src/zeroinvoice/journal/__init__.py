@@ -1,0 +1,1 @@
+"""The event store: one total order of facts, built on `eventsourcing`, which only this imports."""

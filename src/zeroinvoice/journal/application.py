@@ -1,0 +1,75 @@
+"""The journal as an application of the library: its mapper, its recorder, and reads in order."""
+
+from collections.abc import Iterable, Iterator
+from uuid import UUID
+
+from eventsourcing.application import Application
+from eventsourcing.persistence import ApplicationRecorder, Mapper
+from eventsourcing.utils import strtobool
+
+from zeroinvoice.domain import EVENTS
+from zeroinvoice.journal.mapper import FactMapper
+from zeroinvoice.journal.recorder import (
+    MemoryFactRecorder,
+    PostgresFactRecorder,
+    RolePool,
+    Row,
+)
+from zeroinvoice.kernel.facts import Event, Fact
+
+Recorder = PostgresFactRecorder | MemoryFactRecorder
+
+
+class Journal(Application[UUID]):
+    """All facts, in the one order in which they were committed."""
+
+    name = "zeroinvoice"
+
+    def __init__(
+        self, recorder: Recorder | None = None, events: Iterable[type[Event]] = EVENTS
+    ) -> None:
+        self._recorder = recorder or MemoryFactRecorder()
+        self._events = tuple(events)
+        super().__init__(env={"PERSISTENCE_MODULE": "eventsourcing.popo"})
+        if strtobool(self.env.get("POSTGRES_ENABLE_DB_FUNCTIONS", "no")):
+            raise RuntimeError("POSTGRES_ENABLE_DB_FUNCTIONS would drop the order of the journal.")
+
+    @classmethod
+    def at(cls, conninfo: str, *, size: int = 4) -> "Journal":
+        """The journal in a Postgres database."""
+        return cls(PostgresFactRecorder(RolePool(conninfo, size=size)))
+
+    def construct_mapper(self) -> Mapper[UUID]:
+        return FactMapper(self.construct_transcoder(), self._events)
+
+    def construct_recorder(self) -> ApplicationRecorder:
+        return self._recorder
+
+    @property
+    def facts_mapper(self) -> FactMapper:
+        assert isinstance(self.mapper, FactMapper)
+        return self.mapper
+
+    def rows_since(self, position: int, limit: int) -> list[Row]:
+        """At most `limit` rows after a position, none skipped: positions have no gaps."""
+        rows = self._recorder.rows_since(position, limit)
+        if rows and (rows[0][0] != position + 1 or rows[-1][0] != position + len(rows)):
+            raise AssertionError(f"the journal has a gap after position {position}")
+        return rows
+
+    def facts_since(self, position: int, limit: int) -> list[Fact]:
+        """At most `limit` facts after a position, in the journal's order."""
+        fact = self.facts_mapper.fact
+        return [fact(*row[:6]) for row in self.rows_since(position, limit)]
+
+    def history(self, tenant: UUID, stream: UUID) -> list[Fact]:
+        """All facts of one of the tenant's streams, oldest first; empty when it is not theirs."""
+        fact = self.facts_mapper.fact
+        return [fact(*row[:6]) for row in self._recorder.rows_of(stream) if row[1] == tenant]
+
+    def every_row(self, page: int = 5_000) -> Iterator[Row]:
+        """The whole journal, a page at a time."""
+        position = 0
+        while rows := self.rows_since(position, page):
+            yield from rows
+            position = rows[-1][0]

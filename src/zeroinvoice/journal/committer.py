@@ -1,0 +1,454 @@
+"""The committer: decides whatever waits, a batch at a time, under the journal's one lock."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from zeroinvoice.kernel.desk import Desk, Place, Wanted
+from zeroinvoice.journal.mapper import GENESIS, FactMapper, link
+from zeroinvoice.journal.recorder import Row
+from zeroinvoice.journal.store import Ambiguous, Answer, Lost, Rejected, Store
+from zeroinvoice.kernel.clock import Clock
+from zeroinvoice.kernel.facts import Fact, Origin, State
+from zeroinvoice.kernel.refusals import Invalid, Refusal, Refused, Unavailable
+from zeroinvoice.kernel.value import Value
+
+T = TypeVar("T")
+Decision = Callable[[Desk], T]
+
+LONGEST_WAIT = 2.75  # seconds a command waits before its caller hears 503
+MOST_WAITING = 2_000  # commands in the queue; more are turned away at once
+BATCH = 256  # commands decided under one lock
+CACHED = 50_000  # states kept in memory
+NOTHING = 2**62  # a position no journal reaches: there is no tail to catch up on
+RESOLVE_FOR = 10.0  # seconds to find out whether a lost commit happened
+
+
+class Outcome(Value, omit_defaults=True):
+    """What is kept of a keyed command: enough to give the same answer again.
+
+    Not the answer itself: the decision is run again on the journal as it was at `after`,
+    with the same ids and the same moment, so no personal value or secret is kept twice.
+    """
+
+    after: int = 0  # position of the journal before the command
+    position: int = 0  # of the command's last fact
+    at: datetime | None = None
+    ids: tuple[UUID, ...] = ()
+    refusal: tuple[str, str, str, dict[str, Any]] | None = None  # class, message, code, details
+
+
+KEPT = {"Refused": Refused, "Invalid": Invalid}  # refusals that are definite, so replayed
+
+
+class Key(Value):
+    """An idempotency key: whose it is, and what it was first used for (SHA-256 each)."""
+
+    scope: bytes
+    fingerprint: bytes
+
+
+class Done(Value, Generic[T]):
+    """A command that was carried out: what its decision answered, and where it stands."""
+
+    answer: T
+    position: int | None  # of its last fact; None when nothing had to be recorded
+    at: datetime
+    replayed: bool = False
+
+
+class Command:
+    """One decision that waits for its turn."""
+
+    __slots__ = (
+        "decision", "done", "expected", "facts", "future", "guard", "key", "origin",
+        "since", "tenant", "wants",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        tenant: UUID,
+        origin: Origin,
+        decision: Decision[Any],
+        *,
+        wants: Sequence[tuple[type[State[Any]], Place]] = (),
+        guard: Decision[None] | None = None,
+        key: Key | None = None,
+        expected: tuple[int, ...] | None = None,
+    ) -> None:
+        self.tenant = tenant
+        self.origin = origin
+        self.decision = decision
+        self.wants = wants  # streams it will open; a hint that saves a round trip
+        self.guard = guard  # checked as things are now, also when an answer is given again
+        self.key = key
+        self.expected = expected
+        self.since = time.monotonic()
+        self.future: asyncio.Future[Done[Any]] = asyncio.get_running_loop().create_future()
+        self.done: Done[Any] | Exception | None = None
+        self.facts: list[Fact] = []
+
+
+class Committer:
+    """One task and one connection a process. Decisions are serial, as on one thread.
+
+    Under the lock it first reads what other processes have appended since it last looked,
+    so every state it keeps is exact without asking for it.
+    """
+
+    def __init__(self, store: Store, mapper: FactMapper, clock: Clock) -> None:
+        self._store = store
+        self._mapper = mapper
+        self._clock = clock
+        self._queue: list[Command] = []
+        self._running: list[Command] = []
+        self._arrived = asyncio.Event()
+        self._states: OrderedDict[Place, State[Any]] = OrderedDict()
+        self._hashes: dict[UUID, bytes] = {}
+        self._position = NOTHING  # up to where the cache is exact
+        self._tasks: list[asyncio.Task[None]] = []
+        self._news = asyncio.Event()
+        self.batches = 0
+        self.commands = 0
+
+    async def submit(self, command: Command) -> Done[Any]:
+        """Wait for the decision to be committed; raises what the decision refused with."""
+        if len(self._queue) >= MOST_WAITING:
+            raise Unavailable("Too many requests are waiting; try again.", code="busy")
+        self._queue.append(command)
+        self._arrived.set()
+        return await command.future
+
+    def start(self) -> None:
+        self._tasks = [
+            asyncio.create_task(work())
+            for work in (self._work, self._watch, self._ring)
+        ]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._store.close()
+
+    async def _work(self) -> None:
+        while True:
+            await self._arrived.wait()
+            self._running, self._queue = self._queue[:BATCH], self._queue[BATCH:]
+            if not self._queue:
+                self._arrived.clear()
+            if self._running:
+                await self._carry_out(self._running)
+                self._running = []
+
+    async def _watch(self) -> None:
+        # A caller hears within 3 s, whatever the database does; the work may still be done.
+        while True:
+            await asyncio.sleep(0.25)
+            late = time.monotonic() - LONGEST_WAIT
+            for command in [*self._running, *self._queue]:
+                if command.since < late and not command.future.done():
+                    command.future.set_exception(_away())
+            self._queue = [c for c in self._queue if not c.future.done()]
+
+    async def _ring(self) -> None:
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            await self._store.wake()
+            await asyncio.sleep(0.005)
+
+    async def _carry_out(self, commands: list[Command]) -> None:
+        try:
+            await self._batch(commands)
+        except Rejected as refused:
+            self._forget()
+            if len(commands) == 1:
+                self._settle(commands, RuntimeError(f"the database refused: {refused}"))
+                return
+            for command in commands:
+                await self._carry_out([command])
+        except (Lost, Ambiguous) as gone:
+            self._forget()
+            self._settle(commands, _away(stored=None if isinstance(gone, Ambiguous) else False))
+        except Exception as bug:  # the committer outlives a fault in what it is given
+            self._forget()
+            await self._store.rollback()
+            self._settle(commands, bug)
+
+    def _settle(self, commands: Sequence[Command], answer: Exception | None = None) -> None:
+        for command in commands:
+            result = answer or command.done
+            if command.future.done() or result is None:
+                continue
+            if isinstance(result, Exception):
+                command.future.set_exception(result)
+            else:
+                command.future.set_result(result)
+
+    async def _batch(self, commands: list[Command]) -> None:
+        until, fresh = time.monotonic() + RESOLVE_FOR, False
+        while True:
+            batch = _Batch(self, commands)
+            try:
+                await batch.open()
+                await batch.decide()
+                await batch.commit()
+            except Lost:  # nothing was stored; a connection that merely grew stale is replaced
+                self._forget()
+                if fresh:
+                    raise
+                fresh = True
+                continue
+            except Ambiguous:
+                self._forget()
+                if await self._happened(batch, until):
+                    break
+                continue
+            self._keep(batch)
+            break
+        self._settle([c for c in commands if c not in batch.again])
+        self.batches += 1
+        self.commands += len(commands)
+        if batch.rows:
+            self._news.set()
+        for command in batch.again:
+            await self._answer_again(command, batch.answers[command.key.scope])  # type: ignore[union-attr]
+
+    async def _happened(self, batch: "_Batch", until: float) -> bool:
+        """Whether a commit whose answer was lost took place.
+
+        The lock is taken first: whoever held it has then committed or is gone, so the fact
+        at the batch's first position is ours, or never will be.
+        """
+        while True:
+            try:
+                await self._store.begin(NOTHING, (), ())
+                try:
+                    first = batch.rows[0] if batch.rows else None
+                    found = await self._store.hash_at(first[0]) if first else None
+                    return first is not None and found == first[6]
+                finally:
+                    await self._store.rollback()
+            except Lost as away:
+                if time.monotonic() > until:
+                    raise Ambiguous(str(away)) from away
+                await asyncio.sleep(0.1)
+
+    async def _answer_again(self, command: Command, answer: Answer) -> None:
+        """Give a keyed command the answer it was first given."""
+        assert command.key is not None
+        try:
+            command.done = await self._same(command, answer)
+        except (Refusal, Lost) as no:
+            command.done = no if isinstance(no, Refusal) else _away(stored=False)
+        self._settle([command])
+
+    async def _same(self, command: Command, answer: Answer) -> Done[Any]:
+        assert command.key is not None
+        if answer.fingerprint != command.key.fingerprint:
+            raise Invalid(
+                "This Idempotency-Key was used for another request.", code="idempotency_key_reused"
+            )
+        outcome = msgspec.json.decode(answer.outcome, type=Outcome)
+        if outcome.refusal is not None:
+            kind, message, code, details = outcome.refusal
+            raise KEPT[kind](message, code=code, **details)
+        assert outcome.at is not None
+        states: dict[Place, State[Any]] = {}
+
+        def look(kind: type[State[Any]], place: Place) -> State[Any]:
+            if place not in states:
+                raise Wanted(kind, place)
+            return states[place]
+
+        while True:
+            desk = Desk(command.tenant, outcome.at, look, None, outcome.ids)
+            try:
+                return Done(command.decision(desk), outcome.position or None, outcome.at, True)
+            except Wanted as want:
+                states[want.place] = want.kind(id=want.place[1])
+                for row in await self._store.as_of([want.place], outcome.after):
+                    states[want.place] = self._evolved(states[want.place], row)
+
+    def _evolved(self, state: State[Any], row: Row) -> State[Any]:
+        fact = self._mapper.fact(*row[:6])
+        assert fact.version == state.version + 1, f"{fact.stream} skips to {fact.version}"
+        return state.told(fact.event, fact.at)
+
+    def _keep(self, batch: "_Batch") -> None:
+        self._hashes.update(batch.hashes)
+        self._position = batch.position
+        for place, state in batch.states.items():
+            self._states[place] = state
+            self._states.move_to_end(place)
+        while len(self._states) > CACHED:
+            self._states.popitem(last=False)
+
+    def _forget(self) -> None:
+        self._states.clear()
+        self._hashes.clear()
+        self._position = NOTHING
+
+
+class _Batch:
+    """One transaction's worth of commands."""
+
+    def __init__(self, committer: Committer, commands: Sequence[Command]) -> None:
+        self._committer = committer
+        self._commands = commands
+        self.states: dict[Place, State[Any]] = {}  # loaded or changed in this batch
+        self.hashes: dict[UUID, bytes] = {}
+        self.position = 0
+        self.rows: list[Row] = []
+        self.answers: dict[bytes, Answer] = {}  # by scope, found or made
+        self.again: list[Command] = []  # to be answered from an earlier outcome
+        self._new_answers: list[Answer] = []
+        self._at = committer._clock()
+        for command in commands:
+            command.done, command.facts = None, []
+
+    async def open(self) -> None:
+        """Take the lock; bring the cache to the journal's head; load what is asked for."""
+        home = self._committer
+        wanted = {
+            place: kind
+            for command in self._commands
+            for kind, place in command.wants
+            if place not in home._states
+        }
+        keys = [command.key.scope for command in self._commands if command.key is not None]
+        opening = await home._store.begin(home._position, list(wanted), keys)
+        if opening.tail is None:
+            home._forget()  # too far behind; the decisions will ask for what they need
+        else:
+            self._catch_up(opening.tail)
+        self.position = home._position = opening.position
+        self.answers = {answer.key: answer for answer in opening.answers}
+        self._take(wanted, opening.rows)
+
+    def _catch_up(self, tail: Sequence[Row]) -> None:
+        home = self._committer
+        for row in tail:
+            place = (row[1], row[2])
+            if place in home._states:
+                home._states[place] = home._evolved(home._states[place], row)
+            if row[1] in home._hashes:
+                home._hashes[row[1]] = bytes(row[6])
+
+    def _take(self, wanted: dict[Place, type[State[Any]]], rows: Sequence[Row]) -> None:
+        loaded = {place: kind(id=place[1]) for place, kind in wanted.items()}
+        for row in rows:
+            place = (row[1], row[2])
+            loaded[place] = self._committer._evolved(loaded[place], row)
+        self.states.update(loaded)
+
+    def _look(self, kind: type[State[Any]], place: Place) -> State[Any]:
+        state = self.states.get(place) or self._committer._states.get(place)
+        if state is None:
+            raise Wanted(kind, place)
+        return state
+
+    async def decide(self) -> None:
+        """Run every decision; those that need more streams run again when they are loaded."""
+        waiting = list(self._commands)
+        while waiting:
+            wanted: dict[Place, type[State[Any]]] = {}
+            short = []
+            for command in waiting:
+                try:
+                    self._run(command)
+                except Wanted as want:
+                    wanted[want.place] = want.kind
+                    short.append(command)
+            if wanted:
+                self._take(wanted, await self._committer._store.load(list(wanted)))
+            waiting = short
+        await self._link()
+
+    def _run(self, command: Command) -> None:
+        """Decide one command; whatever it raises concerns itself alone."""
+        scope = command.key.scope if command.key else None
+        try:
+            if command.guard is not None:
+                command.guard(Desk(command.tenant, self._at, self._look))
+            if scope in self.answers:
+                self.again.append(command)
+                return
+            desk = Desk(command.tenant, self._at, self._look, command.expected)
+            answer = command.decision(desk)
+        except Wanted:
+            raise
+        except Refusal as no:
+            command.done = no
+            if scope is not None and type(no).__name__ in KEPT:
+                kept = (type(no).__name__, no.message, no.code, no.details)
+                self._remember(command, Outcome(refusal=kept))
+            return
+        except Exception as bug:  # a fault in one decision must not fail its neighbours
+            command.done = bug
+            return
+        after = self.position
+        for (tenant, stream), version, event, at in desk.recorded:
+            self.position += 1
+            command.facts.append(
+                Fact(event, tenant, stream, version, self.position, at, command.origin)
+            )
+        for place, state in desk.opened.items():
+            self.states[place] = state
+        position = self.position if desk.recorded else None
+        command.done = Done(answer, position, self._at)
+        if scope is not None:
+            ids = tuple(desk.drawn)
+            self._remember(command, Outcome(after, position or 0, self._at, ids))
+
+    def _remember(self, command: Command, outcome: Outcome) -> None:
+        assert command.key is not None
+        text = msgspec.json.encode(outcome).decode()
+        answer = Answer(command.key.scope, command.key.fingerprint, text)
+        self.answers[command.key.scope] = answer
+        self._new_answers.append(answer)
+
+    async def _link(self) -> None:
+        home = self._committer
+        facts = sorted(
+            (fact for command in self._commands for fact in command.facts),
+            key=lambda fact: fact.position,
+        )
+        tenants = {fact.tenant for fact in facts}
+        unknown = [tenant for tenant in tenants if tenant not in home._hashes]
+        if unknown:
+            self.hashes.update(dict.fromkeys(unknown, GENESIS))
+            self.hashes.update(await home._store.heads(unknown))
+        for tenant in tenants:
+            self.hashes.setdefault(tenant, home._hashes.get(tenant, GENESIS))
+        encode = home._mapper.state_of
+        for fact in facts:
+            topic, state = type(fact.event).__name__, encode(fact)
+            where = (fact.position, fact.tenant, fact.stream, fact.version, topic)
+            digest = link(self.hashes[fact.tenant], *where, state)
+            self.hashes[fact.tenant] = digest
+            self.rows.append((*where, state.decode(), digest))
+
+    async def commit(self) -> None:
+        """Store it all, or give the lock back when there is nothing to store."""
+        if self.rows or self._new_answers:
+            await self._committer._store.commit(self.rows, self._new_answers, self._at)
+        else:
+            await self._committer._store.rollback()
+
+
+def _away(*, stored: bool | None = None) -> Unavailable:
+    if stored is False:
+        return Unavailable("The journal cannot be reached; nothing was recorded. Try again.")
+    return Unavailable(
+        "The journal cannot be reached; whether this was recorded is not known. "
+        "Repeat it with the same Idempotency-Key.",
+        code="outcome_unknown",
+    )

@@ -1,0 +1,222 @@
+"""The recorders: the journal's table behind the library's interface, in Postgres and in memory."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from eventsourcing.persistence import (
+    IntegrityError,
+    InterfaceError,
+    Notification,
+    OperationalError,
+    PersistenceError,
+    StoredEvent,
+)
+from eventsourcing.popo import POPOApplicationRecorder
+from eventsourcing.postgres import (
+    PostgresApplicationRecorder,
+    PostgresDatastore,
+    PostgresRecorder,
+)
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from zeroinvoice.journal.mapper import GENESIS, StoredFact, link
+from zeroinvoice.journal.schema import CHANNEL, ORDER_LOCK
+
+Row = tuple[int, UUID, UUID, int, str, str, bytes]  # position tenant stream version topic state hash
+
+COLUMNS = "position, tenant_id, stream, version, topic, state, hash"
+LOCK = f"SELECT pg_advisory_xact_lock({ORDER_LOCK})"
+HEAD = "SELECT coalesce(max(position), 0) FROM facts"
+SINCE = f"SELECT {COLUMNS} FROM facts WHERE position > %s ORDER BY position LIMIT %s"
+STREAM = f"SELECT {COLUMNS} FROM facts WHERE stream = %s ORDER BY version"
+NEWER = (  # facts of many streams, each after the version already known
+    f"SELECT {', '.join(f'f.{c}' for c in COLUMNS.split(', '))}"
+    " FROM unnest(%b::uuid[], %b::uuid[], %b::int[]) AS w (tenant_id, stream, version)"
+    " JOIN facts f ON f.stream = w.stream AND f.tenant_id = w.tenant_id"
+    " AND f.version > w.version ORDER BY f.position"
+)
+LAST_HASHES = (
+    "SELECT t.tenant_id, h.position, h.hash FROM unnest(%b::uuid[]) AS t (tenant_id),"
+    " LATERAL (SELECT position, hash FROM facts f WHERE f.tenant_id = t.tenant_id"
+    " ORDER BY position DESC LIMIT 1) AS h"
+)
+INSERT = (
+    f"INSERT INTO facts ({COLUMNS}) SELECT * FROM unnest(%b::bigint[], %b::uuid[], %b::uuid[],"
+    " %b::int[], %b::text[], %b::text[], %b::bytea[])"
+)
+
+
+def columns_of(rows: Sequence[Row]) -> list[list[Any]]:
+    """Rows as the seven arrays that `INSERT` takes."""
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+class RolePool(PostgresDatastore):
+    """The library's datastore over our own pool: one role, short deadlines, plain rows."""
+
+    def __init__(self, conninfo: str, *, size: int = 4, timeout: float = 2.0) -> None:
+        super().__init__("", "", "", "", "", enable_db_functions=False)
+        self.pool.close()
+        self.pool = ConnectionPool(
+            conninfo,
+            kwargs={"autocommit": True},
+            min_size=1,
+            max_size=size,
+            timeout=timeout,
+            open=False,
+        )
+
+    @contextmanager
+    def get_connection(self) -> Iterator[psycopg.Connection[Any]]:
+        try:
+            self.pool.open()
+            with self.pool.connection() as connection:
+                yield connection
+        except (psycopg.OperationalError, PoolTimeout) as lost:
+            raise OperationalError(str(lost)) from lost
+        except psycopg.IntegrityError as clash:
+            raise IntegrityError(str(clash)) from clash
+        except psycopg.InterfaceError as broken:
+            raise InterfaceError(str(broken)) from broken
+        except psycopg.Error as other:
+            raise PersistenceError(str(other)) from other
+
+
+class PostgresFactRecorder(PostgresApplicationRecorder):
+    """Stored events in the table `facts`: gapless positions, a hash chain a tenant, no retries.
+
+    The library's own methods try ten times over minutes when the database is away; these
+    raise at once and leave the answer to the caller, who knows what was promised.
+    """
+
+    def __init__(self, datastore: PostgresDatastore) -> None:
+        PostgresRecorder.__init__(self, datastore)
+        assert not datastore.enable_db_functions, "it drops the order lock and the tracking"
+        self.events_table_name = "facts"
+        self.channel_name = CHANNEL
+
+    def insert_events(
+        self, stored_events: Sequence[StoredEvent], **kwargs: Any
+    ) -> Sequence[int] | None:
+        if not stored_events:
+            return []
+        with self.datastore.get_connection() as connection, connection.transaction():
+            connection.execute(LOCK)
+            position = _only(connection.execute(HEAD))
+            tenants = {_tenant(event) for event in stored_events}
+            known = connection.execute(LAST_HASHES, [list(tenants)]).fetchall()
+            rows = chained(stored_events, position, {row[0]: bytes(row[2]) for row in known})
+            connection.execute(INSERT, columns_of(rows))
+        with self.datastore.get_connection() as connection:
+            connection.execute(f"NOTIFY {CHANNEL}")
+        return [row[0] for row in rows]
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        with self.datastore.get_connection() as connection:
+            rows = connection.execute(
+                f"SELECT {COLUMNS} FROM facts WHERE stream = %s"  # noqa: S608
+                " AND (%s::int IS NULL OR version > %s) AND (%s::int IS NULL OR version <= %s)"
+                f" ORDER BY version {'DESC' if desc else 'ASC'} LIMIT %s",
+                [originator_id, gt, gt, lte, lte, limit],
+            ).fetchall()
+        return [_stored(row) for row in rows]
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> Sequence[Notification]:
+        after = (start or 0) - (1 if inclusive_of_start and start else 0)
+        with self.datastore.get_connection() as connection:
+            rows = connection.execute(
+                f"SELECT {COLUMNS} FROM facts WHERE position > %s"  # noqa: S608
+                " AND (%s::bigint IS NULL OR position <= %s)"
+                " AND (cardinality(%s::text[]) = 0 OR topic = ANY(%s))"
+                " ORDER BY position LIMIT %s",
+                [after, stop, stop, list(topics), list(topics), limit],
+            ).fetchall()
+        return [Notification(row[2], row[3], row[4], row[5].encode(), row[0]) for row in rows]
+
+    def max_notification_id(self) -> int | None:
+        with self.datastore.get_connection() as connection:
+            return _only(connection.execute(HEAD)) or None
+
+    def rows_since(self, position: int, limit: int) -> list[Row]:
+        """The next rows of the journal in their order."""
+        with self.datastore.get_connection() as connection:
+            return connection.execute(SINCE, [position, limit], binary=True).fetchall()
+
+    def rows_of(self, stream: UUID) -> list[Row]:
+        """All rows of one stream, oldest first."""
+        with self.datastore.get_connection() as connection:
+            return connection.execute(STREAM, [stream], binary=True).fetchall()
+
+
+class MemoryFactRecorder(POPOApplicationRecorder):
+    """The library's in-memory recorder, with the same positions and chain; for fast tests."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hashes: dict[UUID, bytes] = defaultdict(lambda: GENESIS)
+        self.rows: list[Row] = []
+
+    def insert_events(
+        self, stored_events: Sequence[StoredEvent], **kwargs: Any
+    ) -> Sequence[int] | None:
+        rows = chained(stored_events, len(self.rows), self.hashes)
+        positions = super().insert_events(stored_events, **kwargs)
+        self.rows.extend(rows)
+        self.hashes.update({row[1]: row[6] for row in rows})
+        return positions
+
+    def rows_since(self, position: int, limit: int) -> list[Row]:
+        return self.rows[position : position + limit]
+
+    def rows_of(self, stream: UUID) -> list[Row]:
+        return [row for row in self.rows if row[2] == stream]
+
+
+def chained(
+    events: Sequence[StoredEvent], position: int, hashes: dict[UUID, bytes]
+) -> list[Row]:
+    """The rows to insert: the next positions, each linked to its tenant's last hash."""
+    heads = dict(hashes)
+    rows: list[Row] = []
+    for event in events:
+        position += 1
+        tenant, stream = _tenant(event), UUID(str(event.originator_id))
+        version, topic, state = event.originator_version, event.topic, event.state
+        before = heads.get(tenant, GENESIS)
+        heads[tenant] = now = link(before, position, tenant, stream, version, topic, state)
+        rows.append((position, tenant, stream, version, topic, state.decode(), now))
+    return rows
+
+
+def _tenant(event: StoredEvent) -> UUID:
+    return event.tenant_id if isinstance(event, StoredFact) else StoredFact.tenant_id
+
+
+def _stored(row: Row) -> StoredFact:
+    return StoredFact(row[2], row[3], row[4], row[5].encode(), row[1], row[0], bytes(row[6]))
+
+
+def _only(cursor: psycopg.Cursor[Any]) -> int:
+    row = cursor.fetchone()
+    assert row is not None
+    return int(row[0])

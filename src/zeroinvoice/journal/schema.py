@@ -1,0 +1,159 @@
+"""The journal's tables, the triggers that keep it in order and for ever, and the roles."""
+
+import psycopg
+from psycopg import sql
+
+ORDER_LOCK = 4711  # the advisory lock every append takes, in the database and before any position
+CHANNEL = "zeroinvoice_facts"
+API_ROLE = "zeroinvoice_api"  # appends and reads facts, reads the read models
+WORK_ROLE = "zeroinvoice_work"  # reads facts, keeps the read models
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS facts (
+    position  bigint PRIMARY KEY,
+    tenant_id uuid NOT NULL,
+    stream    uuid NOT NULL,
+    version   integer NOT NULL,
+    topic     text NOT NULL,
+    state     text NOT NULL,
+    hash      bytea NOT NULL CHECK (length(hash) = 32)
+) WITH (autovacuum_analyze_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.2);
+CREATE UNIQUE INDEX IF NOT EXISTS facts_of_stream ON facts (stream, version);
+CREATE INDEX IF NOT EXISTS facts_of_tenant ON facts (tenant_id, position);
+
+CREATE TABLE IF NOT EXISTS answers (
+    key         bytea PRIMARY KEY CHECK (length(key) = 32),
+    fingerprint bytea NOT NULL CHECK (length(fingerprint) = 32),
+    outcome     text NOT NULL,
+    at          timestamptz NOT NULL
+);
+CREATE INDEX IF NOT EXISTS answers_by_age ON answers (at);
+
+CREATE TABLE IF NOT EXISTS checkpoints (
+    name       text PRIMARY KEY,
+    shape      integer NOT NULL,            -- the projection's version the tables were built for
+    generation integer NOT NULL,            -- which set of tables is served
+    position   bigint NOT NULL DEFAULT 0,   -- the last fact that is in them
+    applied    bigint NOT NULL DEFAULT 0,   -- how many facts that makes; equal to position
+    error      text,                        -- why it stands still, if it does
+    error_at   bigint,                      -- the position of the fact that stopped it
+    CHECK (applied = position)
+);
+"""
+
+# The statement trigger runs before the first row is touched, so no writer, whatever it is,
+# can be given a position without holding the lock to its commit.
+TRIGGERS = f"""
+CREATE OR REPLACE FUNCTION facts_in_order() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock({ORDER_LOCK});
+    RETURN NULL;
+END $$;
+
+CREATE OR REPLACE FUNCTION facts_without_gap() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    first bigint; last bigint; many bigint; before bigint;
+BEGIN
+    SELECT min(position), max(position), count(*) INTO first, last, many FROM added;
+    IF many = 0 THEN RETURN NULL; END IF;
+    SELECT coalesce(max(position), 0) INTO before FROM facts WHERE position < first;
+    IF first <> before + 1 OR last <> before + many THEN
+        RAISE EXCEPTION 'positions % to % do not follow %', first, last, before
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE OR REPLACE FUNCTION facts_for_ever() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the journal is append-only' USING ERRCODE = 'insufficient_privilege';
+END $$;
+
+CREATE OR REPLACE TRIGGER facts_in_order BEFORE INSERT ON facts
+    FOR EACH STATEMENT EXECUTE FUNCTION facts_in_order();
+CREATE OR REPLACE TRIGGER facts_without_gap AFTER INSERT ON facts
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION facts_without_gap();
+CREATE OR REPLACE TRIGGER facts_for_ever BEFORE UPDATE OR DELETE OR TRUNCATE ON facts
+    FOR EACH STATEMENT EXECUTE FUNCTION facts_for_ever();
+ALTER TABLE facts ENABLE ALWAYS TRIGGER facts_in_order;
+ALTER TABLE facts ENABLE ALWAYS TRIGGER facts_without_gap;
+ALTER TABLE facts ENABLE ALWAYS TRIGGER facts_for_ever;
+"""
+
+GRANTS = f"""
+GRANT USAGE ON SCHEMA public TO {API_ROLE}, {WORK_ROLE};
+GRANT SELECT, INSERT ON facts TO {API_ROLE};
+GRANT SELECT, INSERT, DELETE ON answers TO {API_ROLE};
+GRANT SELECT ON checkpoints TO {API_ROLE};
+GRANT SELECT ON facts TO {WORK_ROLE};
+GRANT SELECT, INSERT, UPDATE, DELETE ON checkpoints TO {WORK_ROLE};
+"""
+
+
+def migrate(url: str) -> None:
+    """Make the journal's tables, triggers and roles, or leave them as they are.
+
+    `url` names a database whose user owns it and may make roles. Safe to run at every start
+    and from several processes at once.
+    """
+    with psycopg.connect(url, connect_timeout=5) as connection:
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [ORDER_LOCK])
+        for role in (API_ROLE, WORK_ROLE):
+            known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role])
+            if known.fetchone() is None:
+                connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(role)))
+            connection.execute(
+                sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(role)),
+            )
+        connection.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+        connection.execute(TABLES)
+        connection.execute(TRIGGERS)
+        connection.execute(GRANTS)
+        connection.execute(
+            sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(
+                sql.Identifier(connection.info.dbname), sql.Identifier(WORK_ROLE)
+            )
+        )
+
+
+SAFE_SETTINGS = ("fsync", "full_page_writes", "synchronous_commit")
+TRIGGER_NAMES = ("facts_for_ever", "facts_in_order", "facts_without_gap")
+
+
+def assert_safe(connection: psycopg.Connection) -> None:
+    """Refuse to serve on a database that could lose or reorder what it acknowledged.
+
+    Raises `RuntimeError` with the reason: durability switched off, or a trigger missing.
+    """
+    for name in SAFE_SETTINGS:
+        row = connection.execute("SELECT current_setting(%s)", [name]).fetchone()
+        if row is None or row[0] not in ("on", "remote_apply", "remote_write"):
+            raise RuntimeError(f"Postgres runs with {name} off: acknowledged facts could be lost.")
+    rows = connection.execute(
+        "SELECT tgname FROM pg_trigger WHERE tgrelid = 'facts'::regclass AND tgenabled = 'A'"
+    ).fetchall()
+    missing = sorted(set(TRIGGER_NAMES) - {row[0] for row in rows})
+    if missing:
+        raise RuntimeError(f"The journal lacks the triggers {', '.join(missing)}: run migrate.")
+
+
+def conninfo(url: str, role: str, *, application: str, statement_ms: int = 30_000) -> str:
+    """The connection string for a process that acts as `role`.
+
+    A writer that is stopped while it holds the order lock is ended after 5 s, and nobody
+    waits for the lock longer than 3 s (reliability over patience).
+    """
+    options = (
+        f"-c role={role} -c lock_timeout=3000 -c idle_in_transaction_session_timeout=5000 "
+        f"-c statement_timeout={statement_ms}"
+    )
+    return psycopg.conninfo.make_conninfo(
+        url,
+        options=options,
+        application_name=application,
+        connect_timeout=2,
+        keepalives_idle=5,
+        keepalives_interval=2,
+        keepalives_count=3,
+        tcp_user_timeout=5000,
+    )

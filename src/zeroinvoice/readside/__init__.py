@@ -1,0 +1,1 @@
+"""The machinery under every read model: Projector, catch_up, rebuild, Reader."""

@@ -1,0 +1,269 @@
+"""Projectors: read models that follow the journal, exactly once, and can be rebuilt beside it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import Table
+
+from zeroinvoice.journal.application import Journal
+from zeroinvoice.journal.schema import API_ROLE
+from zeroinvoice.kernel.facts import Fact
+from zeroinvoice.kernel.value import Value
+from zeroinvoice.readside.rows import Books, Halted
+from zeroinvoice.readside.tables import create, create_indexes, schema_name
+
+LIVE_BATCH = 2_000  # facts in one transaction while following
+REBUILD_BATCH = 10_000  # facts in one transaction while rebuilding
+CLOSE = 1_000  # facts behind the head at which a rebuild takes the checkpoint's lock
+
+
+class Projector(Value):
+    """A read model: its name, its tables, and the fold that fills them.
+
+    Raise `version` when the tables or the fold change: the model is then rebuilt.
+    """
+
+    name: str
+    version: int
+    tables: tuple[Table, ...]
+    project: Callable[..., None]  # project(rows, ..., fact): one `Rows` a table
+
+    def books(self, generation: int) -> Books:
+        return Books(self.name, self.tables, self.project, schema_name(self.name, generation))
+
+
+class Window:
+    """Facts read and decoded once, for all projections that follow at about the same place."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._facts: list[Fact] = []
+
+    def since(self, position: int, limit: int) -> list[Fact]:
+        """The facts after a position, at most `limit`; fewer only at the head or window's end."""
+        first = self._facts[0].position if self._facts else 0
+        last = self._facts[-1].position if self._facts else 0
+        if not first - 1 <= position < last:
+            self._facts = self._journal.facts_since(position, limit)
+            return self._facts
+        start = position - first + 1
+        return self._facts[start : start + limit]
+
+    def drop(self) -> None:
+        self._facts = []
+
+
+class Follower:
+    """One projection as one worker keeps it: claims it, folds a batch, moves the checkpoint."""
+
+    def __init__(self, projector: Projector, window: Window) -> None:
+        self.projector = projector
+        self._window = window
+        self._books: Books | None = None
+        self._generation = 0
+        self._position = -1
+
+    def step(self, connection: psycopg.Connection[Any]) -> int:
+        """Apply the next facts in one transaction; answers how many.
+
+        Rows and checkpoint move together, under the checkpoint's row lock: a worker that was
+        stopped and wakes up cannot write. Raises `Halted` when the fold does.
+        """
+        name = self.projector.name
+        try:
+            with connection.transaction():
+                row = connection.execute(
+                    "SELECT generation, position, shape FROM checkpoints WHERE name = %s"
+                    " FOR UPDATE SKIP LOCKED",
+                    [name],
+                ).fetchone()
+                if row is None or row[2] != self.projector.version:
+                    return 0
+                generation, position = row[0], row[1]
+                facts = self._window.since(position, LIVE_BATCH)
+                if not facts:
+                    return 0
+                books = self._at(generation, position)
+                books.apply(connection, facts)
+                self._position = position + len(facts)
+                moved = connection.execute(
+                    "UPDATE checkpoints SET position = %s, applied = applied + %s, error = NULL,"
+                    " error_at = NULL WHERE name = %s AND position = %s",
+                    [self._position, len(facts), name, position],
+                )
+                assert moved.rowcount == 1 and facts[-1].position == self._position
+            return len(facts)
+        except BaseException:
+            self._position = -1
+            if self._books is not None:
+                self._books.forget()
+            raise
+
+    def _at(self, generation: int, position: int) -> Books:
+        if self._books is None or generation != self._generation:
+            self._books = self.projector.books(generation)
+            self._generation = generation
+        elif position != self._position:
+            self._books.forget()  # another worker wrote meanwhile
+        return self._books
+
+
+def halt(connection: psycopg.Connection[Any], name: str, fault: Halted) -> None:
+    """Record that a projection stands still, where and why; health and the CLI show it."""
+    connection.execute(
+        "UPDATE checkpoints SET error = %s, error_at = %s WHERE name = %s",
+        [f"{type(fault.fault).__name__}: {fault.fault}"[:500], fault.position, name],
+    )
+
+
+def install(connection: psycopg.Connection[Any], projectors: tuple[Projector, ...]) -> None:
+    """Make the first generation of each projection that has none; run as the working role."""
+    for projector in projectors:
+        with connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [projector.name])
+            known = connection.execute(
+                "SELECT 1 FROM checkpoints WHERE name = %s", [projector.name]
+            ).fetchone()
+            if known is None:
+                _build_tables(connection, projector, 1)
+                _build_indexes(connection, projector, 1)
+                connection.execute(
+                    "INSERT INTO checkpoints (name, shape, generation) VALUES (%s, %s, 1)",
+                    [projector.name, projector.version],
+                )
+
+
+def _build_tables(connection: psycopg.Connection[Any], it: Projector, generation: int) -> None:
+    schema = schema_name(it.name, generation)
+    name = sql.Identifier(schema)
+    connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(name))
+    connection.execute(sql.SQL("CREATE SCHEMA {}").format(name))
+    for table in it.tables:
+        for statement in create(table, schema):
+            connection.execute(statement.encode())
+    role = sql.Identifier(API_ROLE)
+    connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(name, role))
+    connection.execute(sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA {} TO {}").format(name, role))
+
+
+def _build_indexes(connection: psycopg.Connection[Any], it: Projector, generation: int) -> None:
+    for table in it.tables:
+        for statement in create_indexes(table, schema_name(it.name, generation)):
+            connection.execute(statement.encode())
+        connection.execute(
+            sql.SQL("ANALYZE {}").format(
+                sql.Identifier(schema_name(it.name, generation), table.name)
+            )
+        )
+
+
+def rebuild(
+    connection: psycopg.Connection[Any],
+    projectors: tuple[Projector, ...],
+    journal: Journal,
+    progress: Callable[[int], None] = lambda position: None,
+) -> None:
+    """Fold the whole journal into new tables beside the live ones, then swap the pointers.
+
+    Reads go on throughout and writes too; a rebuild that is killed starts over, and what it
+    had half built is never served. Several projections share one reading of the journal.
+    """
+    generations = {}
+    for projector in projectors:
+        lock = f"rebuild {projector.name}"
+        connection.execute("SELECT pg_advisory_lock(hashtext(%s))", [lock])
+        row = connection.execute(
+            "SELECT generation FROM checkpoints WHERE name = %s", [projector.name]
+        ).fetchone()
+        generations[projector.name] = (row[0] if row else 0) + 1
+    try:
+        _rebuild(connection, projectors, generations, journal, progress)
+    finally:
+        for projector in projectors:
+            lock = f"rebuild {projector.name}"
+            connection.execute("SELECT pg_advisory_unlock(hashtext(%s))", [lock])
+
+
+def _rebuild(
+    connection: psycopg.Connection[Any],
+    projectors: tuple[Projector, ...],
+    generations: dict[str, int],
+    journal: Journal,
+    progress: Callable[[int], None],
+) -> None:
+    books = {}
+    for projector in projectors:
+        with connection.transaction():
+            _build_tables(connection, projector, generations[projector.name])
+        books[projector.name] = projector.books(generations[projector.name])
+    position = 0
+    while True:
+        facts = journal.facts_since(position, REBUILD_BATCH)
+        if facts:
+            with connection.transaction():
+                for book in books.values():
+                    book.apply(connection, facts)
+            position = facts[-1].position
+            progress(position)
+        if len(facts) < CLOSE:
+            break
+    for projector in projectors:
+        with connection.transaction():
+            _build_indexes(connection, projector, generations[projector.name])
+    for projector in projectors:
+        _swap(connection, projector, generations, journal, books[projector.name], position)
+
+
+def _swap(
+    connection: psycopg.Connection[Any],
+    projector: Projector,
+    generations: dict[str, int],
+    journal: Journal,
+    books: Books,
+    position: int,
+) -> None:
+    generation = generations[projector.name]
+    while True:  # catch up without the lock while it is far, then with it
+        facts = journal.facts_since(position, REBUILD_BATCH)
+        if len(facts) < CLOSE:
+            break
+        with connection.transaction():
+            books.apply(connection, facts)
+        position = facts[-1].position
+    with connection.transaction():
+        connection.execute(
+            "SELECT 1 FROM checkpoints WHERE name = %s FOR UPDATE", [projector.name]
+        )
+        while facts := journal.facts_since(position, REBUILD_BATCH):
+            books.apply(connection, facts)
+            position = facts[-1].position
+        connection.execute(
+            "INSERT INTO checkpoints (name, shape, generation, position, applied)"
+            " VALUES (%(name)s, %(shape)s, %(generation)s, %(position)s, %(position)s)"
+            " ON CONFLICT (name) DO UPDATE SET shape = %(shape)s, generation = %(generation)s,"
+            " position = %(position)s, applied = %(position)s, error = NULL, error_at = NULL",
+            {
+                "name": projector.name,
+                "shape": projector.version,
+                "generation": generation,
+                "position": position,
+            },
+        )
+    _sweep(connection, projector.name, generation)
+
+
+def _sweep(connection: psycopg.Connection[Any], name: str, live: int) -> None:
+    """Drop what earlier generations left behind."""
+    schemas = connection.execute(
+        "SELECT nspname FROM pg_namespace WHERE nspname ~ %s", [f"^{name}_[0-9]+$"]
+    ).fetchall()
+    for (schema,) in schemas:
+        if schema != schema_name(name, live):
+            try:
+                connection.execute(
+                    sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema))
+                )
+            except psycopg.errors.LockNotAvailable:
+                continue  # a long read still uses it; the next rebuild sweeps again

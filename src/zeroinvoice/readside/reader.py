@@ -1,0 +1,308 @@
+"""The reader: one thing from its stream, many things from a projection, never stale by accident."""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import Any, TypeVar, cast
+from uuid import UUID
+
+import psycopg
+from psycopg_pool import ConnectionPool, PoolTimeout
+from sqlalchemy import Select, Table, select
+
+from zeroinvoice.journal.application import Journal
+from zeroinvoice.journal.mapper import FactMapper
+from zeroinvoice.journal.recorder import NEWER
+from zeroinvoice.kernel.clock import local_day
+from zeroinvoice.kernel.facts import Fact, State, folded
+from zeroinvoice.kernel.refusals import BadInput, Missing, Unavailable
+from zeroinvoice.kernel.secrets import Keyring
+from zeroinvoice.readside.tables import compiled, projection_of, served
+
+S = TypeVar("S", bound=State[Any])
+V = TypeVar("V")
+Place = tuple[UUID, UUID]
+
+CACHED = 20_000  # states kept in memory
+PATIENCE = 1.0  # seconds a read waits for the projections it uses
+MIN_POSITION_PATIENCE = 2.0  # seconds when the caller named a position
+HEAD = "SELECT coalesce(max(position), 0) FROM facts WHERE tenant_id = %s"
+CHECKPOINTS = "SELECT name, generation, position, shape FROM checkpoints WHERE name = ANY(%s)"
+
+
+class Books:
+    """What readers share in a process: connections, cached states, which tables are served."""
+
+    def __init__(
+        self,
+        conninfo: str,
+        journal: Journal,
+        keyring: Keyring,
+        shapes: dict[str, int],
+        *,
+        size: int = 16,
+    ) -> None:
+        self.journal = journal
+        self.keyring = keyring
+        self.mapper: FactMapper = journal.facts_mapper
+        self.shapes = shapes  # the version of each projection this program was written for
+        self.generations: dict[str, int] = dict.fromkeys(shapes, 1)
+        self.pool: ConnectionPool[psycopg.Connection[Any]] = ConnectionPool(
+            conninfo,
+            kwargs={"autocommit": True},
+            min_size=2,
+            max_size=size,
+            timeout=2.0,
+            open=False,
+        )
+        self._states: OrderedDict[Place, State[Any]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def known(self, kind: type[S], place: Place) -> S:
+        state = self._states.get(place)
+        return cast(S, state) if isinstance(state, kind) else kind(id=place[1])
+
+    def keep(self, place: Place, state: State[Any]) -> None:
+        with self._lock:
+            known = self._states.get(place)
+            if known is None or known.version < state.version:
+                self._states[place] = state
+            self._states.move_to_end(place)
+            if len(self._states) > CACHED:
+                self._states.popitem(last=False)
+
+    @contextmanager
+    def connection(self) -> Iterator[psycopg.Connection[Any]]:
+        """A pooled connection. Raises `Unavailable` when Postgres is away."""
+        try:
+            with self.pool.connection() as connection:
+                yield connection
+        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as lost:
+            raise Unavailable("The database cannot be reached; try again.") from lost
+
+
+class Reader:
+    """What one request may see: its tenant's streams and its tenant's rows."""
+
+    def __init__(
+        self,
+        books: Books,
+        tenant: UUID,
+        now: datetime,
+        *,
+        standing: Sequence[tuple[type[State[Any]], UUID]] = (),
+        admit: Callable[["Reader"], None] | None = None,
+        min_position: int = 0,
+        as_of: datetime | None = None,
+    ) -> None:
+        self.books = books
+        self.tenant = tenant
+        self.now = now
+        self.as_of = as_of
+        self._standing = standing  # streams read along with the first query, such as the session
+        self._admit = admit
+        self._min_position = min_position
+        self._states: dict[Place, State[Any]] = {}
+
+    def shows(self, version: int | None, lag: int) -> None:
+        """Told what the answer is: a single resource at a version, or rows behind by `lag`."""
+
+    # One thing, from its stream
+
+    def state(self, kind: type[S], id: UUID, *, tenant: UUID | None = None) -> S:
+        """A stream's state, at `as_of` when the request names an instant.
+
+        Raises `Missing` when it does not exist, is another tenant's, or did not exist then.
+        """
+        state = self.find(kind, id, tenant=tenant)
+        if self.as_of is not None:
+            facts = self.history(id)
+            state = cast(S, folded(kind, id, (f for f in facts if f.at <= self.as_of)))
+        if state.version == 0:
+            raise Missing(f"There is no such {kind.__name__.lower()}.")
+        self.shows(state.version, 0)
+        return state
+
+    def find(self, kind: type[S], id: UUID, *, tenant: UUID | None = None) -> S:
+        """A stream's state now, blank when nothing is recorded on it."""
+        place = (tenant or self.tenant, id)
+        if place not in self._states:
+            self.states([(kind, id)], tenant=tenant)
+        return cast(S, self._states[place])
+
+    def states(
+        self, wanted: Sequence[tuple[type[State[Any]], UUID]], *, tenant: UUID | None = None
+    ) -> list[State[Any]]:
+        """Several streams' states, in one query."""
+        places = [(kind, (tenant or self.tenant, id)) for kind, id in wanted]
+        with self.books.connection() as connection:
+            with connection.pipeline():
+                settle = self._ask(connection, places)
+            settle()
+        return [self._states[place] for _, place in places]
+
+    def history(self, id: UUID) -> list[Fact]:
+        """All facts of one of the tenant's streams, oldest first."""
+        self._enter()
+        with self.books.connection() as connection:
+            rows = connection.execute(
+                NEWER, [[self.tenant], [id], [0]], prepare=True, binary=True
+            ).fetchall()
+        return [self.books.mapper.fact(*row[:6]) for row in rows]
+
+    # Many things, from a projection
+
+    def mine(self, table: Table, *columns: Any) -> Select[Any]:
+        """Where every query starts: this tenant's rows of a table."""
+        chosen = columns or tuple(table.columns)
+        return select(*chosen).select_from(table).where(table.c.tenant_id == self.tenant)
+
+    def rows(self, statement: Select[Any]) -> list[tuple[Any, ...]]:
+        """The rows of a statement, once its projections have reached the tenant's head.
+
+        Sent together with the question how far they are, so an answer that is up to date
+        costs one round trip. Raises `Unavailable` when a named position is not reached.
+        """
+        names = sorted({projection_of(table) for table in _tables(statement)})
+        text, params = compiled(statement)
+        begun = time.monotonic()
+        while True:
+            try:
+                behind, rows = self._try(names, text, params)
+            except psycopg.errors.UndefinedTable:  # swapped and dropped since we last looked
+                self._look_again(names)
+                continue
+            if behind == 0 and rows is not None:
+                return rows
+            waited = time.monotonic() - begun
+            if self._min_position and waited > MIN_POSITION_PATIENCE:
+                raise Unavailable(
+                    "The read model has not reached X-Min-Position yet.",
+                    code="projection_lagging",
+                )
+            if not self._min_position and waited > PATIENCE and rows is not None:
+                self.shows(None, behind)
+                return rows
+            time.sleep(0.004)
+
+    def views(self, statement: Select[Any], view: type[V]) -> list[V]:
+        """The rows as views; the columns fill their fields in order."""
+        return [view(*row) for row in self.rows(statement)]
+
+    def scalar(self, statement: Select[Any]) -> Any:
+        rows = self.rows(statement)
+        return rows[0][0] if rows else None
+
+    def today(self, zone_name: str) -> date:
+        return local_day(self.as_of or self.now, zone_name)
+
+    def _try(
+        self, names: list[str], text: str, params: list[Any]
+    ) -> tuple[int, list[tuple[Any, ...]] | None]:
+        books = self.books
+        generations = {name: books.generations[name] for name in names}
+        with books.connection() as connection:
+            with connection.pipeline():
+                settle = self._ask(connection, ())
+                head = connection.execute(HEAD, [self.tenant], prepare=True, binary=True)
+                marks = connection.execute(CHECKPOINTS, [names], prepare=True, binary=True)
+                found = connection.execute(
+                    served(text, generations).encode(), params, prepare=True, binary=True
+                )
+                settle()
+                goal = max(_one(head), self._min_position)
+                current = {row[0]: row[1:] for row in marks.fetchall()}
+                rows = found.fetchall()
+        if len(current) < len(names) or any(
+            current[name][2] != books.shapes[name] for name in names
+        ):
+            raise Unavailable("A read model is being built anew.", code="projection_rebuilding")
+        stale = False
+        for name in names:
+            if current[name][0] != generations[name]:
+                books.generations[name] = current[name][0]
+                stale = True
+        behind = max(0, *(goal - current[name][1] for name in names))
+        return behind, None if stale else rows
+
+    def _look_again(self, names: list[str]) -> None:
+        with self.books.connection() as connection:
+            for row in connection.execute(CHECKPOINTS, [names]).fetchall():
+                self.books.generations[row[0]] = row[1]
+
+    def _enter(self) -> None:
+        """See that the caller's session still stands, before anything is shown."""
+        if self._standing:
+            self.states(())
+
+    def _ask(
+        self,
+        connection: psycopg.Connection[Any],
+        wanted: Sequence[tuple[type[State[Any]], Place]],
+    ) -> Callable[[], None]:
+        """Queue the query for what is new on some streams; call the answer to take it in."""
+        standing, self._standing = self._standing, ()
+        places = [*wanted, *((kind, (self.tenant, id)) for kind, id in standing)]
+        if not places:
+            return lambda: None
+        states = {place: self.books.known(kind, place) for kind, place in places}
+        cursor = connection.execute(
+            NEWER,
+            [
+                [place[0] for place in states],
+                [place[1] for place in states],
+                [state.version for state in states.values()],
+            ],
+            prepare=True,
+            binary=True,
+        )
+
+        def settle() -> None:
+            for row in cursor.fetchall():
+                fact = self.books.mapper.fact(*row[:6])
+                place = (fact.tenant, fact.stream)
+                states[place] = states[place].told(fact.event, fact.at)
+            for place, state in states.items():
+                self.books.keep(place, state)
+            self._states.update(states)
+            if standing and self._admit is not None:
+                self._admit(self)
+
+        return settle
+
+
+def _tables(statement: Select[Any]) -> list[Table]:
+    found: list[Table] = []
+    for source in statement.get_final_froms():
+        found.extend(
+            element
+            for element in _walk(source)
+            if isinstance(element, Table) and element not in found
+        )
+    return found
+
+
+def _walk(source: Any) -> Iterator[Any]:
+    yield source
+    for child in source.get_children():
+        yield from _walk(child)
+
+
+def _one(cursor: psycopg.Cursor[Any]) -> int:
+    row = cursor.fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def instant(text: str) -> datetime:
+    """An RFC 3339 instant, such as `2026-03-31T23:59:59Z`. Raises `BadInput`."""
+    try:
+        at = datetime.fromisoformat(text.replace(" ", "+"))
+    except ValueError:
+        raise BadInput("as_of must be an RFC 3339 instant.", pointer="?as_of") from None
+    if at.tzinfo is None:
+        raise BadInput("as_of must name its offset, such as Z.", pointer="?as_of")
+    return at

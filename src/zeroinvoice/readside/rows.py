@@ -1,0 +1,197 @@
+"""A unit of work over read tables: a batch of facts is folded in memory, then written at once."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import Table
+
+from zeroinvoice.kernel.facts import Fact
+
+Row = dict[str, Any]
+CACHED = 20_000  # rows of a table kept between batches
+BY_COPY = 40  # rows from which COPY pays
+
+
+class Rows:
+    """One table as `project` sees it: rows by id, changed in memory until the batch ends."""
+
+    def __init__(self, table: Table, schema: str) -> None:
+        self._columns = [column.name for column in table.columns]
+        self._blank: Row = {
+            column.name: column.default.arg if column.default is not None else None  # type: ignore[attr-defined]
+            for column in table.columns
+        }
+        self._key = self._columns[0]
+        self.by_stream = self._key == "id"  # else its rows are not the streams'
+        self._name = sql.Identifier(schema, table.name)
+        self._list = sql.SQL(", ").join(map(sql.Identifier, self._columns))
+        self._cache: OrderedDict[Any, Row | None] = OrderedDict()  # None: known to be absent
+        self._dirty: set[Any] = set()
+        self._stored: set[Any] = set()  # dirty ids that have a row in the table
+        self._connection: psycopg.Connection[Any] | None = None
+        self.tenant = UUID(int=0)
+
+    def begin(self, connection: psycopg.Connection[Any], ids: Iterable[Any]) -> None:
+        """Read the rows a batch will touch, in one query."""
+        self._connection = connection
+        self._load([id for id in ids if id not in self._cache])
+
+    def add(self, id: Any, **values: Any) -> None:
+        """A new row; what is not named has its column's default. Replaces a row of that id."""
+        self._cache[id] = {**self._blank, self._key: id, "tenant_id": self.tenant, **values}
+        self._dirty.add(id)
+
+    def set(self, id: Any, **values: Any) -> None:
+        """Change a row that exists; one that does not is left alone."""
+        row = self.get(id)
+        if row is not None:
+            row.update(values)
+            self._dirty.add(id)
+
+    def get(self, id: Any) -> Row | None:
+        """A row as it is now, this batch's changes included. Change it by `set` only."""
+        if id not in self._cache:
+            self._load([id])
+        return self._cache[id]
+
+    def remove(self, id: Any) -> None:
+        if self.get(id) is not None:
+            self._cache[id] = None
+            self._dirty.add(id)
+
+    def where(self, **equal: Any) -> "Many":
+        """Rows of this tenant by what their columns hold: flushes, then one statement."""
+        return Many(self, equal)
+
+    def flush(self) -> None:
+        """Write what changed, in at most two statements."""
+        if not self._dirty:
+            return
+        connection = self._connection
+        assert connection is not None
+        stored = [id for id in self._dirty if id in self._stored]
+        if stored:
+            connection.execute(
+                sql.SQL("DELETE FROM {} WHERE {} = ANY(%s)").format(
+                    self._name, sql.Identifier(self._key)
+                ),
+                [stored],
+            )
+            self._stored.difference_update(stored)
+        rows = [row for id in self._dirty if (row := self._cache[id]) is not None]
+        rows.sort(key=lambda row: row[self._key])
+        self._write(connection, [[row[name] for name in self._columns] for row in rows])
+        self._stored.update(row[self._key] for row in rows)
+        self._dirty.clear()
+        while len(self._cache) > CACHED:
+            old, _ = self._cache.popitem(last=False)
+            self._stored.discard(old)
+
+    def forget(self) -> None:
+        """Drop what is in memory: the transaction was lost or someone else wrote."""
+        self._cache.clear()
+        self._dirty.clear()
+        self._stored.clear()
+
+    def _write(self, connection: psycopg.Connection[Any], rows: list[list[Any]]) -> None:
+        if len(rows) >= BY_COPY:
+            query = sql.SQL("COPY {} ({}) FROM STDIN").format(self._name, self._list)
+            with connection.cursor() as cursor, cursor.copy(query) as copy:
+                for row in rows:
+                    copy.write_row(row)
+        elif rows:
+            marks = sql.SQL(", ").join([sql.Placeholder()] * len(self._columns))
+            query = sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(self._name, self._list, marks)
+            with connection.cursor() as cursor:
+                cursor.executemany(query, rows)
+
+    def _load(self, ids: list[Any]) -> None:
+        if not ids:
+            return
+        assert self._connection is not None
+        for id in ids:
+            self._cache[id] = None
+        query = sql.SQL("SELECT {} FROM {} WHERE {} = ANY(%s)").format(
+            self._list, self._name, sql.Identifier(self._key)
+        )
+        for values in self._connection.execute(query, [ids], binary=True):
+            self._cache[values[0]] = dict(zip(self._columns, values, strict=True))
+            self._stored.add(values[0])
+
+
+class Many:
+    """Rows named by what they hold; see `Rows.where`."""
+
+    def __init__(self, rows: Rows, equal: dict[str, Any]) -> None:
+        self._rows = rows
+        self._equal = equal
+
+    def set(self, **values: Any) -> None:
+        rows = self._rows
+        rows.flush()
+        assert rows._connection is not None
+        changes = sql.SQL(", ").join(
+            sql.SQL("{} = %s").format(sql.Identifier(name)) for name in values
+        )
+        conditions = sql.SQL(" AND ").join(
+            sql.SQL("{} = ANY(%s)").format(sql.Identifier(name))
+            for name in (*self._equal, "tenant_id")
+        )
+        rows._connection.execute(
+            sql.SQL("UPDATE {} SET {} WHERE {}").format(rows._name, changes, conditions),
+            [*values.values(), *map(_many, self._equal.values()), [rows.tenant]],
+        )
+        rows.forget()
+
+
+def _many(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple, set, frozenset)) else [value]
+
+
+class Books:
+    """All tables of one generation of a projection, and the fold over them."""
+
+    def __init__(
+        self,
+        name: str,
+        tables: tuple[Table, ...],
+        project: Callable[..., None],
+        schema: str,
+    ) -> None:
+        self.name = name
+        self.schema = schema
+        self._project = project
+        self._units = [Rows(table, schema) for table in tables]
+
+    def apply(self, connection: psycopg.Connection[Any], facts: list[Fact]) -> None:
+        """Fold a batch of facts and write what changed."""
+        project, units = self._project, self._units
+        streams = {fact.stream for fact in facts}
+        for unit in units:
+            unit.begin(connection, streams if unit.by_stream else ())
+        for fact in facts:
+            for unit in units:
+                unit.tenant = fact.tenant
+            try:
+                project(*units, fact)
+            except Exception as fault:
+                raise Halted(self.name, fact.position, fault) from fault
+        for unit in units:
+            unit.flush()
+
+    def forget(self) -> None:
+        for unit in self._units:
+            unit.forget()
+
+
+class Halted(Exception):
+    """A projection's fold raised: it stands still at this fact until it is mended."""
+
+    def __init__(self, name: str, position: int, fault: Exception) -> None:
+        super().__init__(f"{name} halts at {position}: {type(fault).__name__}: {fault}")
+        self.position = position
+        self.fault = fault

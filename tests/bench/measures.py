@@ -1,0 +1,158 @@
+"""The measures: what is compared with what, and which ratio is enough.
+
+Ours join a contest by one more entry in what it yields, under the name its rows already use.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from uuid import UUID
+
+import library
+import pgbench
+import psycopg
+import reading
+import umadb_store
+from bodies import BARE_ROWS, invoice
+from cluster import database
+from contests import Bench, Contestants, Registry, Row, Sample, Turn
+from load import Requests, drive, request
+from processes import apart
+from serving import SERVERS, serving
+
+registry = Registry()
+
+CLIENT = UUID("0190d6f4-7c1e-7a3b-9c55-3f2b8d1e6a70")
+BARE = "yardstick_app:app"
+PAGE_OF_50 = "SELECT position, stream, version, topic, state FROM facts ORDER BY position LIMIT 50"
+ONE_BY_KEY = (
+    "SELECT position, stream, version, topic, state FROM facts "
+    "WHERE position = %(key)s::text::bigint"
+)
+
+
+def loaded(
+    bench: Bench,
+    port: int,
+    requests: Requests,
+    expected: Sequence[int],
+    connections: int = 64,
+) -> Turn:
+    """A turn that drives a server for the bench's seconds and accepts only these statuses."""
+
+    def turn() -> Sample:
+        warm_for = min(1.0, bench.seconds / 4)
+        seen = drive(
+            port, requests, connections=connections, seconds=bench.seconds, warm_for=warm_for
+        )
+        return Sample.of(seen.only(*expected))
+
+    return turn
+
+
+@registry.contest(
+    Row("create an invoice, against three rows inserted", "create", "insert", bar=1.2),
+    Row("create an invoice, against the body echoed", "create", "echo", bar=0.25),
+    Row("send an invoice in one series, against creating it", "send", "create", bar=0.5),
+)
+def writes(bench: Bench) -> Iterator[Contestants]:
+    """Requests/s at 64 connections, two processes a server."""
+    url = database(bench.url, "bare")
+    with psycopg.connect(url) as connection:
+        connection.execute(BARE_ROWS)
+    body = invoice(CLIENT)
+    with serving(BARE, server=bench.server, env={"DATABASE_URL": url}) as port:
+        yield {
+            "insert": loaded(bench, port, [request("POST", "/insert", body)], [201]),
+            "echo": loaded(bench, port, [request("POST", "/echo", body)], [201]),
+        }
+
+
+@registry.contest(
+    Row("commit one fact, against eventsourcing's save, 8 threads", "journal", "save", bar=4),
+    Row("commit one fact, against UmaDB, 16 threads", "journal", "umadb", bar=1),
+    Row("commit one fact, against pgbench, 16 clients", "journal", "pgbench", bar=0.35),
+)
+def commits(bench: Bench) -> Iterator[Contestants]:
+    """Durable commits/s of one fact each."""
+    saved, inserted = database(bench.url, "saved"), database(bench.url, "inserted")
+    pgbench.prepare(inserted)
+    turns: Contestants = {
+        "save": lambda: Sample.rate(apart(library.commits, saved, bench.seconds)),
+        "pgbench": lambda: Sample.rate(pgbench.commits(inserted, bench.seconds)),
+    }
+    if not umadb_store.installed():
+        yield {**turns, "umadb": partial(Sample, {"per_s": umadb_store.QUOTED[16]}, quoted=True)}
+        return
+    with umadb_store.umadb() as store:
+        yield {
+            **turns,
+            "umadb": lambda: Sample.rate(apart(umadb_store.appends, store, bench.seconds)),
+        }
+
+
+@registry.contest(
+    Row("rebuild one model, against reading its facts by COPY", "rebuild", "copy", bar=0.25),
+    Row("rebuild one model, against reading its facts by page", "rebuild", "keyset", bar=0.25),
+    Row("rebuild all models, against the library's runner", "rebuild_all", "runner", bar=15),
+)
+def rebuilds(bench: Bench) -> Iterator[Contestants]:
+    """Facts/s, from a journal that is already there."""
+    read, ran = database(bench.url, "read"), database(bench.url, "ran")
+    reading.fill(read, bench.facts)
+    apart(library.fill, ran, max(2_000, bench.facts // 60))
+    yield {
+        "copy": lambda: Sample.rate(apart(reading.by_copy, read)),
+        "keyset": lambda: Sample.rate(apart(reading.by_keyset, read)),
+        "runner": lambda: Sample.rate(apart(library.project, ran)),
+    }
+
+
+@registry.contest(
+    Row("read one invoice, 16 connections", "one", "bare_one", bar=0.6),
+    Row("read one invoice, p99", "one", "bare_one", "p99_ms", bar=2, at_most=True),
+    Row("list 50 invoices, 16 connections", "list", "bare_list", bar=0.6),
+    Row("list 50 invoices, p99", "list", "bare_list", "p99_ms", bar=2, at_most=True),
+)
+def reads(bench: Bench) -> Iterator[Contestants]:
+    """Requests/s at 16 connections, the same SQL on both sides."""
+    url = database(bench.url, "reads")
+    reading.fill(url, bench.facts)
+    ones = [request("GET", f"/one?key={key}") for key in range(1, bench.facts, 97)]
+    env = {"DATABASE_URL": url, "ONE_SQL": ONE_BY_KEY, "LIST_SQL": PAGE_OF_50}
+    with serving(BARE, server=bench.server, env=env) as port:
+        yield {
+            "bare_one": loaded(bench, port, ones, [200], connections=16),
+            "bare_list": loaded(bench, port, [request("GET", "/list")], [200], connections=16),
+        }
+
+
+@registry.contest(
+    Row("hello, 64 connections", "hello_granian", "hello_uvicorn"),
+    Row("echo a body of 1 kB", "echo_granian", "echo_uvicorn"),
+    Row("echo a body of 1 kB, p99", "echo_granian", "echo_uvicorn", "p99_ms"),
+    Row("insert three rows", "insert_granian", "insert_uvicorn"),
+    Row("insert three rows, p99", "insert_granian", "insert_uvicorn", "p99_ms"),
+    only_asked=True,
+)
+def servers(bench: Bench) -> Iterator[Contestants]:
+    """Which server serves the bare application faster: two processes each."""
+    url = database(bench.url, "served")
+    with psycopg.connect(url) as connection:
+        connection.execute(BARE_ROWS)
+    body, env = invoice(CLIENT), {"DATABASE_URL": url}
+    first, second = SERVERS
+    with (
+        serving(BARE, server=first, env=env) as one,
+        serving(BARE, server=second, env=env) as other,
+    ):
+        ports = {first: one, second: other}
+        paths = {
+            "hello": (request("GET", "/hello"), 200),
+            "echo": (request("POST", "/echo", body), 201),
+            "insert": (request("POST", "/insert", body), 201),
+        }
+        yield {
+            f"{name}_{server}": loaded(bench, port, [wanted], [status])
+            for name, (wanted, status) in paths.items()
+            for server, port in ports.items()
+        }

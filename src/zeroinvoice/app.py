@@ -1,12 +1,15 @@
 """The API: routes of both sides under one roof, and what they share while it runs."""
 
 import gc
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
 import anyio.to_thread
+import psycopg
+import uvicorn
 from litestar import Litestar, Request, Router
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
@@ -26,7 +29,7 @@ from zeroinvoice.http.schema import ExactSchema
 from zeroinvoice.http.writing import Writer
 from zeroinvoice.journal.application import Journal
 from zeroinvoice.journal.committer import Committer
-from zeroinvoice.journal.schema import API_ROLE, conninfo
+from zeroinvoice.journal.schema import API_ROLE, assert_safe, conninfo
 from zeroinvoice.journal.store import PostgresStore
 from zeroinvoice.kernel.clock import Clock, system_clock
 from zeroinvoice.kernel.secrets import Keyring
@@ -51,6 +54,34 @@ class Parts:
         self.committer = Committer(PostgresStore(url), self.journal.facts_mapper, clock)
         shapes = {it.name: it.version for it in projections.projectors}
         self.books = Books(url, self.journal, self.keyring, shapes, size=READERS)
+
+
+def run(settings: Settings, database_url: str) -> None:
+    """One process of the API, sharing its port with the others; returns after SIGTERM.
+
+    Raises `RuntimeError` when the database could lose what it acknowledges.
+    """
+    api_url = conninfo(database_url, API_ROLE, application="zeroinvoice api")
+    with psycopg.connect(api_url, autocommit=True) as connection:
+        assert_safe(connection)
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as bound:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        bound.bind((settings.host, settings.port))
+        config = uvicorn.Config(
+            create_app(settings, database_url),
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            backlog=2048,
+            timeout_graceful_shutdown=4,
+        )
+        uvicorn.Server(config).run(sockets=[bound])
 
 
 def create_app(

@@ -116,6 +116,7 @@ def test_what_was_stored_is_there_after_a_stop(database: Start) -> None:
     began_at = time.monotonic()
     postgres.stop()
     assert time.monotonic() - began_at < 5
+    client.close()
     assert not postgres.alive()
     assert ask(postgres.start(), "SELECT number FROM kept") == [(7,)]
 

@@ -84,6 +84,8 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_says_what_is_where_and_ends_in_order(house: House, number: signal.Signals) -> None:
+    if signal.getsignal(number) is signal.SIG_IGN:
+        pytest.skip("whoever runs the tests has this signal ignored, as nohup does")
     process = house.serve()
     house.ready()
     text = house.text()

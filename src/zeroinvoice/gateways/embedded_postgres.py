@@ -108,7 +108,7 @@ class EmbeddedPostgres:
             ) from trouble
         except NoUser as trouble:
             raise PostgresError(str(trouble)) from trouble
-        except OSError as trouble:
+        except (OSError, subprocess.SubprocessError) as trouble:
             raise PostgresError(
                 f"The database in {self.data_dir} cannot start: {trouble}"
             ) from trouble
@@ -346,9 +346,11 @@ class EmbeddedPostgres:
         return said.splitlines(), process.returncode
 
     def _write(self, path: Path, text: str, runner: RunAs) -> None:
-        """Put a private file in place as a whole."""
-        draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        """Put a private file in place as a whole, unless it is there already."""
+        if path.exists() and path.read_text() == text:
+            return  # a full disk need not be written to
+        draft = path.with_name(f"{path.name}.new")
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

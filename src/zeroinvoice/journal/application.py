@@ -50,6 +50,10 @@ class Journal(Application[UUID]):
         assert isinstance(self.mapper, FactMapper)
         return self.mapper
 
+    def head(self) -> int:
+        """The position of the last fact; 0 before the first."""
+        return self.recorder.max_notification_id() or 0
+
     def rows_since(self, position: int, limit: int) -> list[Row]:
         """At most `limit` rows after a position, none skipped: positions have no gaps."""
         rows = self._recorder.rows_since(position, limit)

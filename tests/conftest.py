@@ -92,8 +92,7 @@ class House:
         )
         self.worker = Worker(database_url, projections.projectors)
         self._threads = [
-            threading.Thread(target=run, daemon=True)
-            for run in (self._server.run, self.worker.run)
+            threading.Thread(target=run, daemon=True) for run in (self._server.run, self.worker.run)
         ]
 
     def start(self) -> None:
@@ -122,7 +121,9 @@ class House:
         self.commit(tenant, opened, user)
         return Office(self, tenant, user, session)
 
-    def commit(self, tenant: UUID, decision: Callable[[Desk], Any], user: UUID | None = None) -> Any:
+    def commit(
+        self, tenant: UUID, decision: Callable[[Desk], Any], user: UUID | None = None
+    ) -> Any:
         """Record something without HTTP, for what a test is given."""
         parts = Parts(self.settings, self.database_url, self.clock)
         actor = Actor("user", user) if user else Actor("system")

@@ -33,6 +33,7 @@ from zeroinvoice.journal.schema import API_ROLE, assert_safe, conninfo
 from zeroinvoice.journal.store import PostgresStore
 from zeroinvoice.kernel.clock import Clock, system_clock
 from zeroinvoice.kernel.secrets import Keyring
+from zeroinvoice.readside.pulse import Pulse
 from zeroinvoice.readside.reader import Books
 from zeroinvoice.settings import Settings
 
@@ -54,6 +55,7 @@ class Parts:
         self.committer = Committer(PostgresStore(url), self.journal.facts_mapper, clock)
         shapes = {it.name: it.version for it in projections.projectors}
         self.books = Books(url, self.journal, self.keyring, shapes, size=READERS)
+        self.pulse = Pulse(url, shapes, lambda: self.committer.accepting, settings.data)
 
 
 def run(settings: Settings, database_url: str) -> None:
@@ -84,9 +86,7 @@ def run(settings: Settings, database_url: str) -> None:
         uvicorn.Server(config).run(sockets=[bound])
 
 
-def create_app(
-    settings: Settings, database_url: str, *, clock: Clock = system_clock
-) -> ASGIApp:
+def create_app(settings: Settings, database_url: str, *, clock: Clock = system_clock) -> ASGIApp:
     """The whole API on one database, as an ASGI application."""
     parts = Parts(settings, database_url, clock)
 
@@ -101,6 +101,7 @@ def create_app(
             yield
         finally:
             await parts.committer.stop()
+            await parts.pulse.close()
             parts.books.pool.close()
             parts.journal.close()
 
@@ -124,6 +125,7 @@ def create_app(
             "reader": Provide(reader),
             "listing": Provide(paging, sync_to_thread=False),
             "parts": Provide(lambda: parts, sync_to_thread=False),
+            "pulse": Provide(lambda: parts.pulse, sync_to_thread=False),
         },
         exception_handlers=handlers,
         lifespan=[running],

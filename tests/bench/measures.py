@@ -16,13 +16,18 @@ from bodies import BARE_ROWS, invoice
 from cluster import database
 from contests import Bench, Contestants, Registry, Row, Sample, Turn
 from load import Requests, drive, request
+from ours import Service, service
+from ours import commits as committed
 from processes import apart
 from serving import SERVERS, serving
+
+from zeroinvoice.journal.schema import migrate
 
 registry = Registry()
 
 CLIENT = UUID("0190d6f4-7c1e-7a3b-9c55-3f2b8d1e6a70")
 BARE = "yardstick_app:app"
+SENDS_PER_S = 1_200  # drafts made beforehand for each second a turn should take
 PAGE_OF_50 = "SELECT position, stream, version, topic, state FROM facts ORDER BY position LIMIT 50"
 ONE_BY_KEY = (
     "SELECT position, stream, version, topic, state FROM facts "
@@ -60,11 +65,25 @@ def writes(bench: Bench) -> Iterator[Contestants]:
     with psycopg.connect(url) as connection:
         connection.execute(BARE_ROWS)
     body = invoice(CLIENT)
-    with serving(BARE, server=bench.server, env={"DATABASE_URL": url}) as port:
+    with (
+        serving(BARE, server=bench.server, env={"DATABASE_URL": url}) as port,
+        service(database(bench.url, "ours")) as ours,
+    ):
+        own = invoice(ours.client)
         yield {
+            "create": loaded(bench, ours.port, [ours.request("POST", "/api/invoices/", own)], [201]),
             "insert": loaded(bench, port, [request("POST", "/insert", body)], [201]),
             "echo": loaded(bench, port, [request("POST", "/echo", body)], [201]),
+            "send": partial(_send, bench, ours, own),
         }
+
+
+def _send(bench: Bench, ours: Service, body: bytes) -> Sample:
+    """Send drafts made beforehand, each once, all in one series."""
+    ids = ours.created(body, int(bench.seconds * SENDS_PER_S))
+    sent = b'{"status":"sent"}'
+    moves = [ours.request("PATCH", f"/api/invoices/{id}/status", sent) for id in ids]
+    return Sample.of(drive(ours.port, moves, connections=64, count=len(moves)).only(200))
 
 
 @registry.contest(
@@ -75,8 +94,11 @@ def writes(bench: Bench) -> Iterator[Contestants]:
 def commits(bench: Bench) -> Iterator[Contestants]:
     """Durable commits/s of one fact each."""
     saved, inserted = database(bench.url, "saved"), database(bench.url, "inserted")
+    journal = database(bench.url, "journal")
+    migrate(journal)
     pgbench.prepare(inserted)
     turns: Contestants = {
+        "journal": lambda: Sample.rate(apart(committed, journal, bench.seconds)),
         "save": lambda: Sample.rate(apart(library.commits, saved, bench.seconds)),
         "pgbench": lambda: Sample.rate(pgbench.commits(inserted, bench.seconds)),
     }

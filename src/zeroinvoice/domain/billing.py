@@ -163,7 +163,11 @@ def issue(desk: Desk, invoice_id: UUID, *, over_limit: bool = False) -> Invoice:
     client = desk.open(Client, content.client_id)
     client.assert_billable()
     day = content.issue_date if content.issue_date_chosen else today(desk)
-    due = content.due_date if content.due_date_chosen else due_date(_terms(content.payment_terms), day)
+    due = (
+        content.due_date
+        if content.due_date_chosen
+        else due_date(_terms(content.payment_terms), day)
+    )
     settings = workspace.settings
     series = desk.find(NumberSeries, series_id(desk.tenant, "invoice", content.series))
     (taken,) = series.take(
@@ -332,9 +336,7 @@ def _line(it: LineWritten, asked: DraftInvoice, client: Client, workspace: Works
     )
 
 
-def _taxes(
-    it: LineWritten, mode: TaxMode, client: Client, workspace: Workspace
-) -> tuple[Tax, ...]:
+def _taxes(it: LineWritten, mode: TaxMode, client: Client, workspace: Workspace) -> tuple[Tax, ...]:
     if mode == "none":
         return ()
     if client.profile.tax_exempt != "none" and (it.tax_codes or it.tax_rate):

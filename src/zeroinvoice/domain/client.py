@@ -12,9 +12,7 @@ from zeroinvoice.kernel.money import minor_units
 from zeroinvoice.kernel.refusals import Invalid, Missing, Refused
 from zeroinvoice.kernel.value import Value
 
-PaymentMethod = Literal[
-    "card", "bank_transfer", "direct_debit", "check", "cash", "paypal", "other"
-]
+PaymentMethod = Literal["card", "bank_transfer", "direct_debit", "check", "cash", "paypal", "other"]
 TaxStatus = Literal["none", "exempt", "reverse_charge"]
 
 

@@ -210,9 +210,7 @@ class Invoice(State[InvoiceEvent]):
     def evolve(self, event: InvoiceEvent) -> Self:
         match event:
             case InvoiceDrafted() | InvoiceRevised():
-                return self.but(
-                    content=event.content, handling=event.handling, totals=event.totals
-                )
+                return self.but(content=event.content, handling=event.handling, totals=event.totals)
             case InvoiceSent(number=number, issue_date=issued, due_date=due):
                 content = self.content.but(
                     issue_date=issued, issue_date_chosen=True, due_date=due, due_date_chosen=True
@@ -443,6 +441,4 @@ class Invoice(State[InvoiceEvent]):
 
 
 def _differing(now: Content, then: Content) -> list[str]:
-    return [
-        name for name in Content.__struct_fields__ if getattr(now, name) != getattr(then, name)
-    ]
+    return [name for name in Content.__struct_fields__ if getattr(now, name) != getattr(then, name)]

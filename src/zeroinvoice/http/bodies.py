@@ -22,7 +22,6 @@ LONGEST_NUMBER = 40  # characters
 _STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 
 
-
 def decoded(body: bytes, kind: type[T]) -> T:
     """The body as a value of `kind`. Raises `BadInput` with a pointer to what is wrong."""
     parsed = parse(body)

@@ -3,7 +3,8 @@
 from typing import Any
 from uuid import UUID
 
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from zeroinvoice.kernel.ids import new_id
 
@@ -42,7 +43,7 @@ class Edge:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
         request = new_id()
@@ -56,7 +57,7 @@ class Edge:
                 if told.version is not None and message["status"] == 200 and _seen(scope, told):
                     message["status"] = 304
                     told.empty = True
-                headers: list[tuple[bytes, bytes]] = list(message["headers"])  # type: ignore[arg-type]
+                headers: list[tuple[bytes, bytes]] = list(message["headers"])
                 headers.extend(SECURITY)
                 headers.append(API_POLICY if api else PAGE_POLICY)
                 headers.append((b"x-request-id", str(request).encode()))
@@ -71,10 +72,12 @@ class Edge:
                 if told.replayed:
                     headers.append((b"idempotent-replayed", b"true"))
                 if told.empty:
-                    headers = [it for it in headers if it[0] not in (b"content-length", b"content-type")]
+                    headers = [
+                        it for it in headers if it[0] not in (b"content-length", b"content-type")
+                    ]
                 message["headers"] = headers
             elif told.empty:
-                message["body"] = b""  # type: ignore[typeddict-item]
+                message["body"] = b""  # type: ignore[typeddict-unknown-key]
             await send(message)
 
         await self._app(scope, receive, sending)
@@ -90,7 +93,7 @@ def request_id(scope: Any) -> UUID:
     return id
 
 
-def _seen(scope: Scope, told: Told) -> bool:
+def _seen(scope: HTTPScope, told: Told) -> bool:
     """Whether `If-None-Match` names the version that is about to be sent (RFC 9110 13.1.2)."""
     if scope["method"] != "GET":
         return False

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import structlog
-from litestar import MediaType, Request, Response
+from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 
@@ -23,6 +23,7 @@ from zeroinvoice.kernel.refusals import (
 from zeroinvoice.kernel.value import Value
 
 log = structlog.get_logger()
+PROBLEM_JSON = "application/problem+json"
 
 STATUS: dict[type[Refusal], int] = {
     BadInput: 400,
@@ -122,7 +123,7 @@ def _response(
     return Response(
         problem(request.url.path, trace, status, code, detail, errors=errors, **more),
         status_code=status,
-        media_type="application/problem+json",
+        media_type=PROBLEM_JSON,
         headers=headers,
     )
 
@@ -190,9 +191,7 @@ def documented(*statuses: int) -> dict[int, ResponseSpec]:
         status: ResponseSpec(
             Problem,
             description=TITLES[status],
-            media_type=MediaType.PROBLEM_JSON
-            if hasattr(MediaType, "PROBLEM_JSON")
-            else "application/problem+json",  # type: ignore[arg-type]
+            media_type=PROBLEM_JSON,
             generate_examples=False,
         )
         for status in statuses

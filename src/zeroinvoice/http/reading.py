@@ -54,6 +54,4 @@ def _position(header: str | None) -> int:
     return int(header)
 
 
-
-
 Reading = NamedDependency[RequestReader]

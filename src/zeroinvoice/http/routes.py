@@ -1,6 +1,7 @@
 """Routes: the five verbs as this house uses them, and a request that reads JSON our way."""
 
 from collections.abc import Callable
+from inspect import iscoroutinefunction
 from typing import Any
 
 import litestar
@@ -45,23 +46,28 @@ def _tag(function: Callable[..., Any]) -> str:
     return function.__module__.rpartition(".")[2].replace("_", " ")
 
 
-def get(path: str | list[str], **options: Any) -> Callable[[Callable[..., Any]], HTTPRouteHandler]:
-    """A read: a plain function, run in the bounded thread pool."""
+def get(
+    path: str | list[str], *, errors: tuple[int, ...] = READ_ERRORS, **options: Any
+) -> Callable[[Callable[..., Any]], HTTPRouteHandler]:
+    """A read: a plain function, run in the bounded thread pool, unless it is async itself."""
 
     def made(function: Callable[..., Any]) -> HTTPRouteHandler:
         return litestar.get(
             path,
-            sync_to_thread=True,
+            sync_to_thread=None if iscoroutinefunction(function) else True,
             operation_id=operation_id,
             tags=[_tag(function)],
-            responses=documented(*READ_ERRORS),
+            responses=documented(*errors),
             **options,
         )(function)
 
     return made
 
 
-def _writes(verb: Any, status: int) -> Any:
+Route = Callable[..., Callable[[Callable[..., Any]], HTTPRouteHandler]]
+
+
+def _writes(verb: Any, status: int) -> Route:
     def route(
         path: str | list[str], *, status_code: int = status, **options: Any
     ) -> Callable[[Callable[..., Any]], HTTPRouteHandler]:

@@ -10,11 +10,11 @@ from uuid import UUID
 
 import msgspec
 
-from zeroinvoice.kernel.desk import Desk, Place, Wanted
 from zeroinvoice.journal.mapper import GENESIS, FactMapper, link
 from zeroinvoice.journal.recorder import Row
 from zeroinvoice.journal.store import Ambiguous, Answer, Lost, Rejected, Store
 from zeroinvoice.kernel.clock import Clock
+from zeroinvoice.kernel.desk import Desk, Place, Wanted
 from zeroinvoice.kernel.facts import Fact, Origin, State
 from zeroinvoice.kernel.refusals import Invalid, Refusal, Refused, Unavailable
 from zeroinvoice.kernel.value import Value
@@ -125,10 +125,15 @@ class Committer:
         self._arrived.set()
         return await command.future
 
+    @property
+    def accepting(self) -> bool:
+        """Whether it works and has room for another command."""
+        working = bool(self._tasks) and not any(task.done() for task in self._tasks)
+        return working and len(self._queue) < MOST_WAITING
+
     def start(self) -> None:
         self._tasks = [
-            asyncio.create_task(work())
-            for work in (self._work, self._watch, self._ring)
+            asyncio.create_task(work()) for work in (self._work, self._watch, self._ring)
         ]
 
     async def stop(self) -> None:

@@ -122,5 +122,3 @@ class UnknownTopic(Exception):
 
     def __init__(self, topic: str, position: int) -> None:
         super().__init__(f"fact {position} is a {topic}, which this version does not know")
-
-

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from eventsourcing.persistence import IntegrityError
 
-from zeroinvoice.kernel.desk import Place
 from zeroinvoice.journal.mapper import StoredFact
 from zeroinvoice.journal.recorder import MemoryFactRecorder, Row
 from zeroinvoice.journal.store import Answer, Opening, Rejected
+from zeroinvoice.kernel.desk import Place
 
 
 class MemoryStore:

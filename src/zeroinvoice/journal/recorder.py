@@ -26,7 +26,9 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from zeroinvoice.journal.mapper import GENESIS, StoredFact, link
 from zeroinvoice.journal.schema import CHANNEL, ORDER_LOCK
 
-Row = tuple[int, UUID, UUID, int, str, str, bytes]  # position tenant stream version topic state hash
+Row = tuple[
+    int, UUID, UUID, int, str, str, bytes
+]  # position tenant stream version topic state hash
 
 COLUMNS = "position, tenant_id, stream, version, topic, state, hash"
 LOCK = f"SELECT pg_advisory_xact_lock({ORDER_LOCK})"
@@ -61,7 +63,8 @@ class RolePool(PostgresDatastore):
     def __init__(self, conninfo: str, *, size: int = 4, timeout: float = 2.0) -> None:
         super().__init__("", "", "", "", "", enable_db_functions=False)
         self.pool.close()
-        self.pool = ConnectionPool(
+        # The library reads rows as dicts; ours come as tuples, and only our recorder reads them.
+        self.pool: Any = ConnectionPool(
             conninfo,
             kwargs={"autocommit": True},
             min_size=1,
@@ -93,7 +96,9 @@ class PostgresFactRecorder(PostgresApplicationRecorder):
     raise at once and leave the answer to the caller, who knows what was promised.
     """
 
-    def __init__(self, datastore: PostgresDatastore) -> None:
+    datastore: RolePool
+
+    def __init__(self, datastore: RolePool) -> None:
         PostgresRecorder.__init__(self, datastore)
         assert not datastore.enable_db_functions, "it drops the order lock and the tracking"
         self.events_table_name = "facts"
@@ -126,7 +131,7 @@ class PostgresFactRecorder(PostgresApplicationRecorder):
     ) -> Sequence[StoredEvent]:
         with self.datastore.get_connection() as connection:
             rows = connection.execute(
-                f"SELECT {COLUMNS} FROM facts WHERE stream = %s"  # noqa: S608
+                f"SELECT {COLUMNS} FROM facts WHERE stream = %s"
                 " AND (%s::int IS NULL OR version > %s) AND (%s::int IS NULL OR version <= %s)"
                 f" ORDER BY version {'DESC' if desc else 'ASC'} LIMIT %s",
                 [originator_id, gt, gt, lte, lte, limit],
@@ -145,7 +150,7 @@ class PostgresFactRecorder(PostgresApplicationRecorder):
         after = (start or 0) - (1 if inclusive_of_start and start else 0)
         with self.datastore.get_connection() as connection:
             rows = connection.execute(
-                f"SELECT {COLUMNS} FROM facts WHERE position > %s"  # noqa: S608
+                f"SELECT {COLUMNS} FROM facts WHERE position > %s"
                 " AND (%s::bigint IS NULL OR position <= %s)"
                 " AND (cardinality(%s::text[]) = 0 OR topic = ANY(%s))"
                 " ORDER BY position LIMIT %s",
@@ -192,9 +197,7 @@ class MemoryFactRecorder(POPOApplicationRecorder):
         return [row for row in self.rows if row[2] == stream]
 
 
-def chained(
-    events: Sequence[StoredEvent], position: int, hashes: dict[UUID, bytes]
-) -> list[Row]:
+def chained(events: Sequence[StoredEvent], position: int, hashes: dict[UUID, bytes]) -> list[Row]:
     """The rows to insert: the next positions, each linked to its tenant's last hash."""
     heads = dict(hashes)
     rows: list[Row] = []

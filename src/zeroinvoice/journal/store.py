@@ -8,7 +8,6 @@ from uuid import UUID
 
 import psycopg
 
-from zeroinvoice.kernel.desk import Place
 from zeroinvoice.journal.recorder import (
     COLUMNS,
     HEAD,
@@ -21,6 +20,7 @@ from zeroinvoice.journal.recorder import (
     columns_of,
 )
 from zeroinvoice.journal.schema import CHANNEL
+from zeroinvoice.kernel.desk import Place
 from zeroinvoice.kernel.value import Value
 
 PATIENCE = 5.0  # seconds for one round trip; a silent network is a lost one
@@ -106,9 +106,7 @@ class PostgresStore:
                 await connection.execute("BEGIN", prepare=True)
                 await connection.execute(LOCK, prepare=True)
                 head = await connection.execute(HEAD, prepare=True)
-                tail = await connection.execute(
-                    SINCE, [after, TAIL], prepare=True, binary=True
-                )
+                tail = await connection.execute(SINCE, [after, TAIL], prepare=True, binary=True)
                 found = rows = None
                 if streams:
                     rows = await connection.execute(
@@ -200,7 +198,7 @@ class PostgresStore:
         try:
             connection = await self._connected()
             async with asyncio.timeout(PATIENCE):
-                cursor = await connection.execute(query, params, prepare=True, binary=True)  # type: ignore[call-overload]
+                cursor = await connection.execute(query, params, prepare=True, binary=True)
                 return await cursor.fetchall()
         except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as lost:
             await self._drop()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 from uuid import UUID
 
 from zeroinvoice.kernel.facts import Event, State
@@ -62,7 +62,7 @@ class Desk:
                 self._check(state)
             self.opened[place] = state
         assert isinstance(state, kind), f"{id} is a {type(state).__name__}"
-        return cast(S, state)
+        return state
 
     def open(self, kind: type[S], id: UUID, *, tenant: UUID | None = None) -> S:
         """A stream that exists. Raises `Missing` for one that does not, or is another tenant's."""

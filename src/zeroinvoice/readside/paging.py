@@ -92,13 +92,9 @@ def _write(reader: Reader, place: _Place) -> str:
     return f"{text}.{reader.books.keyring.seal('cursor', text)[:22]}"
 
 
-def _read(
-    reader: Reader, cursor: str, asked: str, column: Column[Any], key: Column[Any]
-) -> _Place:
+def _read(reader: Reader, cursor: str, asked: str, column: Column[Any], key: Column[Any]) -> _Place:
     text, _, seal = cursor.partition(".")
-    wrong = BadInput(
-        "This cursor is not one of this list's.", pointer="?cursor", code="bad_cursor"
-    )
+    wrong = BadInput("This cursor is not one of this list's.", pointer="?cursor", code="bad_cursor")
     if reader.books.keyring.seal("cursor", text)[:22] != seal:
         raise wrong
     place = msgspec.json.decode(bytes.fromhex(text), type=_Place)

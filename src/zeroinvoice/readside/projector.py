@@ -93,7 +93,8 @@ class Follower:
                     " error_at = NULL WHERE name = %s AND position = %s",
                     [self._position, len(facts), name, position],
                 )
-                assert moved.rowcount == 1 and facts[-1].position == self._position
+                assert moved.rowcount == 1
+                assert facts[-1].position == self._position
             return len(facts)
         except BaseException:
             self._position = -1
@@ -233,9 +234,7 @@ def _swap(
             books.apply(connection, facts)
         position = facts[-1].position
     with connection.transaction():
-        connection.execute(
-            "SELECT 1 FROM checkpoints WHERE name = %s FOR UPDATE", [projector.name]
-        )
+        connection.execute("SELECT 1 FROM checkpoints WHERE name = %s FOR UPDATE", [projector.name])
         while facts := journal.facts_since(position, REBUILD_BATCH):
             books.apply(connection, facts)
             position = facts[-1].position

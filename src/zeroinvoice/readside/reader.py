@@ -63,7 +63,7 @@ class Books:
 
     def known(self, kind: type[S], place: Place) -> S:
         state = self._states.get(place)
-        return cast(S, state) if isinstance(state, kind) else kind(id=place[1])
+        return state if isinstance(state, kind) else kind(id=place[1])
 
     def keep(self, place: Place, state: State[Any]) -> None:
         with self._lock:
@@ -204,18 +204,17 @@ class Reader:
     ) -> tuple[int, list[tuple[Any, ...]] | None]:
         books = self.books
         generations = {name: books.generations[name] for name in names}
-        with books.connection() as connection:
-            with connection.pipeline():
-                settle = self._ask(connection, ())
-                head = connection.execute(HEAD, [self.tenant], prepare=True, binary=True)
-                marks = connection.execute(CHECKPOINTS, [names], prepare=True, binary=True)
-                found = connection.execute(
-                    served(text, generations).encode(), params, prepare=True, binary=True
-                )
-                settle()
-                goal = max(_one(head), self._min_position)
-                current = {row[0]: row[1:] for row in marks.fetchall()}
-                rows = found.fetchall()
+        with books.connection() as connection, connection.pipeline():
+            settle = self._ask(connection, ())
+            head = connection.execute(HEAD, [self.tenant], prepare=True, binary=True)
+            marks = connection.execute(CHECKPOINTS, [names], prepare=True, binary=True)
+            found = connection.execute(
+                served(text, generations).encode(), params, prepare=True, binary=True
+            )
+            settle()
+            goal = max(_one(head), self._min_position)
+            current = {row[0]: row[1:] for row in marks.fetchall()}
+            rows = found.fetchall()
         if len(current) < len(names) or any(
             current[name][2] != books.shapes[name] for name in names
         ):

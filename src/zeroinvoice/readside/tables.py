@@ -20,7 +20,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-DIALECT = postgresql.psycopg.dialect(paramstyle="format")
+DIALECT = postgresql.psycopg.dialect(paramstyle="format")  # type: ignore[no-untyped-call]
 metadata = MetaData()
 
 __all__ = ["Column", "Index", "any_of", "compiled", "create", "read_table", "schema_name"]
@@ -79,7 +79,7 @@ def compiled(statement: Select[Any]) -> tuple[str, list[Any]]:
         if len(_cache) < 2_000:
             _cache[key.key] = known
     values = known.construct_params(extracted_parameters=key.bindparams)
-    return known.string, [values[name] for name in known.positiontup]
+    return known.string, [values[name] for name in known.positiontup or ()]
 
 
 def any_of(column: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[bool]:

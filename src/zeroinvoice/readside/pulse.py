@@ -1,0 +1,118 @@
+"""The pulse: whether writes are taken and how far each read model is, in one round trip."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from shutil import disk_usage
+from typing import Any
+
+import psycopg
+
+from zeroinvoice.kernel.value import Value
+
+PATIENCE = 0.4  # seconds for the one round trip; a database that is slower than that is away
+FRESH = 0.1  # seconds for which one look serves everybody who asks
+LEAST_DISK = 100_000_000  # bytes that must be free where this machine keeps its data
+
+LOOK = (
+    "SELECT j.head, j.standby, c.name, c.shape, c.position, c.error, c.error_at"
+    " FROM (SELECT coalesce(max(position), 0) AS head, pg_is_in_recovery() AS standby FROM facts)"
+    " AS j LEFT JOIN checkpoints AS c ON true"
+)
+
+
+class Progress(Value, omit_defaults=True):
+    """How far one read model is behind the journal, and why it stands still if it does."""
+
+    lag: int | None  # facts; null while it is being built
+    error: str | None = None  # the kind of fault; what it says may be somebody's data
+    error_at: int | None = None  # the position of the fact that stopped it
+
+
+class Checks(Value):
+    db: str  # up, read_only, down
+    writes: str  # accepted, refused
+    projections: dict[str, Progress]
+    disk: str  # ok, low
+
+    @property
+    def accepting(self) -> bool:
+        """Whether a command could be committed now."""
+        return self.writes == "accepted"
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing stands still and nothing is running out."""
+        going = all(it.error is None and it.lag is not None for it in self.projections.values())
+        return self.accepting and going and self.disk == "ok"
+
+
+class Pulse:
+    """Looks with a connection of its own, so that it never queues behind reads or logins."""
+
+    def __init__(
+        self, conninfo: str, shapes: dict[str, int], accepts: Callable[[], bool], data: Path
+    ) -> None:
+        self._conninfo = conninfo
+        self._shapes = shapes
+        self._accepts = accepts
+        self._data = data
+        self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._looking: asyncio.Task[Checks] | None = None
+        self._seen_at = 0.0
+
+    async def checks(self) -> Checks:
+        """How things are. All who ask within a tenth of a second share one look."""
+        looking = self._looking
+        if looking is None or (looking.done() and time.monotonic() - self._seen_at > FRESH):
+            looking = self._looking = asyncio.create_task(self._look())
+        return await asyncio.shield(looking)
+
+    async def close(self) -> None:
+        if self._looking is not None:
+            with suppress(asyncio.CancelledError):
+                self._looking.cancel()
+                await self._looking
+        await self._drop()
+
+    async def _look(self) -> Checks:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                rows = await self._ask()
+        except (psycopg.Error, TimeoutError):
+            await self._drop()
+            rows = []
+        disk = "ok" if disk_usage(self._data).free >= LEAST_DISK else "low"
+        db = "down" if not rows else "read_only" if rows[0][1] else "up"
+        writes = "accepted" if db == "up" and self._accepts() else "refused"
+        progress = self._progress(rows) if rows else {}
+        self._seen_at = time.monotonic()
+        return Checks(db, writes, progress, disk)
+
+    async def _ask(self) -> list[tuple[Any, ...]]:
+        if self._connection is None or self._connection.closed:
+            self._connection = await psycopg.AsyncConnection.connect(
+                self._conninfo, autocommit=True
+            )
+        cursor = await self._connection.execute(LOOK, prepare=True)
+        return await cursor.fetchall()
+
+    def _progress(self, rows: list[tuple[Any, ...]]) -> dict[str, Progress]:
+        found = {row[2]: row for row in rows}
+        progress = {}
+        for name, shape in self._shapes.items():
+            head, _, _, built_for, position, error, error_at = found.get(name, (0,) * 7)
+            if name not in found or built_for != shape:
+                progress[name] = Progress(None)
+            else:
+                kind = error.partition(":")[0] if error else None
+                progress[name] = Progress(max(0, head - position), kind, error_at)
+        return progress
+
+    async def _drop(self) -> None:
+        broken, self._connection = self._connection, None
+        if broken is not None:
+            with suppress(psycopg.Error):
+                await broken.close()

@@ -1,0 +1,145 @@
+"""Our side of the races: the whole service as its own processes, with a workspace in it."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from cluster import database
+from load import drive, request
+from processes import await_listeners, free_port, start, stop
+
+from zeroinvoice.app import Parts
+from zeroinvoice.domain.client import Client, Profile
+from zeroinvoice.domain.session import Session
+from zeroinvoice.domain.workspace import Settings as WorkspaceSettings
+from zeroinvoice.domain.workspace import Workspace
+from zeroinvoice.journal.committer import Command, Committer
+from zeroinvoice.journal.schema import migrate
+from zeroinvoice.kernel.clock import system_clock
+from zeroinvoice.kernel.desk import Desk
+from zeroinvoice.kernel.facts import Actor, Origin
+from zeroinvoice.kernel.ids import new_id
+from zeroinvoice.settings import Settings
+
+PROGRAM = [sys.executable, "-P", "-m", "zeroinvoice"]
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running service: where it listens, and on whose behalf requests are made."""
+
+    port: int
+    url: str  # of its database
+    settings: Settings
+    tenant: UUID
+    client: UUID
+    token: str
+
+    def request(self, method: str, path: str, body: bytes = b"") -> bytes:
+        return request(method, path, body, Authorization=f"Bearer {self.token}")
+
+    def created(self, body: bytes, count: int) -> list[str]:
+        """Ids of invoices drafted over HTTP."""
+        made = drive(
+            self.port, [self.request("POST", "/api/invoices/", body)], connections=64,
+            count=count, keep=True,
+        )  # fmt: skip
+        made.only(201)
+        ids = [msgspec.json.decode(answer)["id"] for answer in made.bodies]
+        assert len(ids) == count
+        return ids
+
+
+@contextlib.contextmanager
+def service(url: str, *, workers: Sequence[str] = ("work",), processes: int = 2) -> Iterator[Service]:
+    """Serve a database with two API processes and the workers that always run beside them."""
+    migrate(url)
+    with tempfile.TemporaryDirectory(prefix="zeroinvoice-bench-") as folder:
+        secret, port = secrets.token_hex(32), free_port()
+        env = {
+            **os.environ,
+            "DATABASE_URL": url,
+            "PORT": str(port),
+            "ZEROINVOICE_DATA": folder,
+            "ZEROINVOICE_SECRET": secret,
+            "ACCESS_TOKEN_MINUTES": "15",
+        }
+        settings = Settings.from_env(env)
+        log = Path(folder, "log")
+        started = [start([*PROGRAM, word], log=log, env=env) for word in workers]
+        started += [start([*PROGRAM, "api"], log=log, env=env) for _ in range(processes)]
+        try:
+            await_listeners(port, log, started, count=processes)
+            yield seeded(url, port, settings)
+        finally:
+            for process in started:
+                stop(process)
+
+
+def seeded(url: str, port: int, settings: Settings) -> Service:
+    """A workspace with one client, and a token for its owner."""
+    parts = Parts(settings, url, system_clock)
+    tenant, user, session = new_id(), new_id(), new_id()
+
+    def opened(desk: Desk) -> UUID:
+        workspace = desk.new(Workspace, tenant)
+        desk.record(workspace, workspace.open(user, WorkspaceSettings("Bench")))
+        begun = desk.new(Session, session)
+        desk.record(begun, begun.start(user))
+        client = desk.new(Client)
+        return desk.record(client, client.add(Profile("Acme Corp", "USD"))).id
+
+    client = asyncio.run(_committed(parts.committer, tenant, opened))
+    parts.journal.close()
+    token = parts.tokens.access(user, tenant, session, 1, system_clock())
+    return Service(port, url, settings, tenant, client, token)
+
+
+async def _committed(committer: Committer, tenant: UUID, decision: Callable[[Desk], Any]) -> Any:
+    committer.start()
+    try:
+        done = await committer.submit(Command(tenant, Origin(Actor("system"), new_id()), decision))
+        return done.answer
+    finally:
+        await committer.stop()
+
+
+def commits(url: str, seconds: float, concurrent: int = 64, tenants: int = 8) -> float:
+    """One-fact commits/s through the journal, from `concurrent` callers over some tenants."""
+    settings = Settings.from_env({"ZEROINVOICE_DATA": tempfile.mkdtemp(prefix="zeroinvoice-bench-")})
+    parts = Parts(settings, url, system_clock)
+    return asyncio.run(_commits(parts.committer, seconds, concurrent, tenants))
+
+
+async def _commits(committer: Committer, seconds: float, concurrent: int, tenants: int) -> float:
+    homes = [new_id() for _ in range(tenants)]
+    profile = Profile("Acme Corp", "USD", email="billing@acme.com", notes="x" * 250)
+    committer.start()
+    until, count = time.monotonic() + seconds, 0
+
+    def add(desk: Desk) -> None:
+        client = desk.new(Client)
+        desk.record(client, client.add(profile))
+
+    async def caller(home: UUID) -> None:
+        nonlocal count
+        while time.monotonic() < until:
+            await committer.submit(Command(home, Origin(Actor("system"), new_id()), add))
+            count += 1
+
+    begun = time.monotonic()
+    await asyncio.gather(*(caller(homes[n % tenants]) for n in range(concurrent)))
+    took = time.monotonic() - begun
+    await committer.stop()
+    return count / took

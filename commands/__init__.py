@@ -1,5 +1,5 @@
 """The write side: every request that may append facts. One flat file an area."""
 
-from commands import invoices
+from commands import auth, clients, invoices, payments, workspace
 
-routes = [*invoices.routes]
+routes = [*auth.routes, *invoices.routes, *payments.routes, *clients.routes, *workspace.routes]

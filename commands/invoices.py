@@ -8,7 +8,7 @@ from litestar.params import FromPath, JSONBody
 from msgspec import UNSET, UnsetType
 
 from projections.invoice_view import InvoiceView
-from zeroinvoice.domain import billing
+from zeroinvoice.domain import billing, collecting
 from zeroinvoice.domain.billing import (
     DepositAsked,
     DiscountGiven,
@@ -17,6 +17,7 @@ from zeroinvoice.domain.billing import (
     TaxMode,
 )
 from zeroinvoice.domain.client import Client
+from zeroinvoice.domain.collecting import PayInvoice
 from zeroinvoice.domain.invoice import Invoice, Period, Status
 from zeroinvoice.http.routes import delete, patch, post, put
 from zeroinvoice.http.writing import Writing
@@ -75,6 +76,8 @@ class MoveInvoice(Value, kw_only=True, forbid_unknown_fields=True):
     status: Literal["draft", "sent", "paid", "cancelled", "written_off", "overdue"]
     reason: str | None = None
     override_credit_limit: bool = False
+    record_payment: PayInvoice | None = None  # with `paid`: what was received
+    issue_and_pay: bool = False  # with `paid`: send a draft first
 
 
 @post("/invoices")
@@ -103,10 +106,10 @@ async def revise(
 async def move(
     invoice_id: FromPath[UUID], data: JSONBody[MoveInvoice], writer: Writing
 ) -> InvoiceView:
-    """Send, cancel, write off or reinstate an invoice."""
+    """Send, cancel, write off or reinstate an invoice, or record that it is paid."""
 
     def decision(desk: Desk) -> tuple[Invoice, date]:
-        return _moved(desk, invoice_id, data), billing.today(desk)
+        return _moved(desk, invoice_id, data, writer.has_key), billing.today(desk)
 
     return InvoiceView.of(*await writer.commit(decision, wants=[(Invoice, invoice_id)]))
 
@@ -117,9 +120,11 @@ async def discard(invoice_id: FromPath[UUID], writer: Writing) -> None:
     await writer.decide(Invoice, invoice_id, lambda it: it.discard())
 
 
-def _moved(desk: Desk, invoice_id: UUID, data: MoveInvoice) -> Invoice:
+def _moved(desk: Desk, invoice_id: UUID, data: MoveInvoice, has_key: bool) -> Invoice:
     invoice = desk.open(Invoice, invoice_id)
     invoice.assert_there()
+    if data.status != "paid" and (data.record_payment or data.issue_and_pay):
+        raise Invalid("A payment is recorded with the status paid.", code="payment_without_paid")
     match data.status:
         case "sent" if invoice.status is Status.DRAFT:
             return billing.issue(desk, invoice_id, over_limit=data.override_credit_limit)
@@ -135,7 +140,11 @@ def _moved(desk: Desk, invoice_id: UUID, data: MoveInvoice) -> Invoice:
             raise Invalid(
                 "An invoice is overdue by the calendar; nobody sets it.", code="derived_status"
             )
-        case "draft" | "paid":
+        case "paid":
+            if data.issue_and_pay and invoice.status is Status.DRAFT:
+                billing.issue(desk, invoice_id, over_limit=data.override_credit_limit)
+            return collecting.pay(desk, invoice_id, data.record_payment, has_key=has_key)
+        case "draft":
             return desk.record(invoice, invoice.stay(data.status))
         case _:
             assert_never(data.status)

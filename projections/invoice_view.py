@@ -11,7 +11,6 @@ from zeroinvoice.domain.workspace import Seller
 from zeroinvoice.kernel.value import Value
 
 
-
 class LineView(Value):
     description: str
     quantity: Decimal

@@ -1,8 +1,10 @@
 """Invoices: every document with what it says and what it owes, one row each."""
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from functools import reduce
+from typing import Any, Literal
 from uuid import UUID
 
 from litestar.params import FromPath, FromQuery
@@ -20,11 +22,13 @@ from sqlalchemy import (
     case,
     func,
     literal,
+    literal_column,
     or_,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from zeroinvoice.domain.client import ClientAdded, ClientRevised
+from projections.invoice_view import InvoiceView
+from zeroinvoice.domain.client import Client, ClientAdded, ClientRevised
 from zeroinvoice.domain.invoice import (
     Deposit,
     Invoice,
@@ -40,13 +44,12 @@ from zeroinvoice.domain.invoice import (
     InvoiceSentAgain,
     InvoiceWrittenOff,
 )
-from zeroinvoice.domain.workspace import Workspace
-from projections.invoice_view import InvoiceView
 from zeroinvoice.http.paging import Listing
 from zeroinvoice.http.reading import Reading
 from zeroinvoice.http.routes import get
 from zeroinvoice.kernel.facts import Fact
 from zeroinvoice.kernel.money import ZERO, rounded
+from zeroinvoice.kernel.refusals import BadInput, Missing
 from zeroinvoice.kernel.value import Value
 from zeroinvoice.readside.paging import Page, page
 from zeroinvoice.readside.projector import Projector
@@ -91,7 +94,24 @@ it = invoices.c
 Index("invoices_by_created", it.tenant_id, it.created_at, it.id)
 Index("invoices_by_client", it.tenant_id, it.client_id, it.created_at)
 Index("invoices_by_due", it.tenant_id, it.status, it.due_date)
-Index("invoices_by_number", it.tenant_id, it.number)
+Index("invoices_by_number", it.tenant_id, func.lower(it.number))
+
+_texts = (it.number, it.reference, it.po_number, it.lines_text, it.notes)
+_line: ColumnElement[str] = literal_column(
+    "E'\\n'"
+)  # no parameters: it must be the very expression of the index
+all_text: ColumnElement[str] = reduce(
+    lambda text, column: text.concat(_line).concat(func.coalesce(column, literal_column("''"))),
+    _texts[1:],
+    func.coalesce(_texts[0], literal_column("''")),
+)
+"""All that search reads of an invoice, one under the other, so that one index serves it."""
+Index(
+    "invoices_like",
+    all_text.label("all_text"),
+    postgresql_using="gin",
+    postgresql_ops={"all_text": "gin_trgm_ops"},
+)
 
 
 names = read_table("invoices", "client_names", Column("name", Text, nullable=False))
@@ -208,7 +228,7 @@ def _settle(rows: Rows, fact: Fact, amount: Decimal) -> None:
     )
 
 
-projector = Projector("invoices", 1, (invoices, names), project)
+projector = Projector("invoices", 2, (invoices, names), project)
 
 # Views
 
@@ -246,19 +266,9 @@ class Overdue(Value):
     """Invoices past their due day, the longest overdue first, with what they owe together."""
 
     items: list[InvoiceItem]
-    totals: dict[str, Decimal]  # balance due by currency; two currencies are never added
-    next_cursor: str | None = None
-
-
-class InvoiceMatch(Value):
-    invoice: InvoiceItem
-    score: float  # 1 for an exact number, else the likeness of the best field
-    match: dict[str, str]  # field and snippet
-
-
-class InvoiceMatches(Value):
-    items: list[InvoiceMatch]
-    filters: dict[str, Any]  # what was understood of the question
+    totals: dict[str, Decimal]  # of all parts: balance due by currency, never added up
+    next_cursor: str | None
+    total: int | None
 
 
 # Queries
@@ -284,6 +294,19 @@ def shown_status(today: date) -> ColumnElement[str]:
     return case((late_since(today).is_not(None), literal("overdue")), else_=it.status)
 
 
+def having_status(wanted: Iterable[str], today: date) -> ColumnElement[bool]:
+    """Whether an invoice is shown under one of these, `overdue` among them."""
+    stored = {"sent" if status == "overdue" else status for status in wanted}
+    return and_(any_of(it.status, sorted(stored)), any_of(shown_status(today), sorted(wanted)))
+
+
+def aware(at: datetime, pointer: str) -> datetime:
+    """The same instant. Raises `BadInput` for one without its offset."""
+    if at.tzinfo is None:
+        raise BadInput("An instant must name its offset, such as Z.", pointer=pointer)
+    return at
+
+
 def items(reader: Reading, today: date, *conditions: ColumnElement[bool]) -> Select[Any]:
     """The tenant's invoices as `InvoiceItem`s; deleted drafts are among them."""
     days = func.coalesce(literal(today) - late_since(today), 0)
@@ -295,22 +318,25 @@ def items(reader: Reading, today: date, *conditions: ColumnElement[bool]) -> Sel
     columns = [
         computed[name] if name in computed else it[name] for name in InvoiceItem.__struct_fields__
     ]
-    rows = reader.mine(invoices, *columns).outerjoin(names, names.c.id == it.client_id)
-    return rows.where(*conditions)
+    client = and_(names.c.id == it.client_id, names.c.tenant_id == it.tenant_id)
+    return reader.mine(invoices, *columns).outerjoin(names, client).where(*conditions)
 
 
-def _today(reader: Reading) -> date:
+def today_of(reader: Reading) -> date:
+    """The calendar day in the workspace's time zone."""
     return reader.today(reader.workspace.settings.time_zone)
 
 
 # Routes
+
+Shown = Literal["draft", "sent", "overdue", "paid", "cancelled", "written_off"]
 
 
 @get("/invoices")
 def browse(
     reader: Reading,
     listing: Listing,
-    status: FromQuery[list[str] | None] = None,
+    status: FromQuery[list[Shown] | None] = None,
     client_id: FromQuery[UUID | None] = None,
     q: FromQuery[str | None] = None,
     created_from: FromQuery[datetime | None] = None,
@@ -318,22 +344,48 @@ def browse(
     updated_since: FromQuery[datetime | None] = None,
     include_deleted: FromQuery[bool] = False,
 ) -> Page[InvoiceItem]:
-    """List invoices, newest first."""
-    today = _today(reader)
+    """List invoices, newest first.
+
+    `overdue` is a status of its own here: `sent` lists what is not due yet. `q` is looked
+    for in numbers, references, line texts and clients' names.
+    """
+    today = today_of(reader)
     conditions: list[ColumnElement[bool]] = [] if include_deleted else [~it.deleted]
     if status:
-        conditions.append(any_of(shown_status(today), status))
+        conditions.append(having_status(status, today))
     if client_id:
         conditions.append(it.client_id == client_id)
     if q:
-        conditions.append(or_(*(c.icontains(q, autoescape=True) for c in (it.number, it.reference, it.lines_text, names.c.name))))
+        fields = (it.number, it.reference, it.po_number, it.lines_text, names.c.name)
+        conditions.append(or_(*(field.icontains(q, autoescape=True) for field in fields)))
     if created_from:
-        conditions.append(it.created_at >= created_from)
+        conditions.append(it.created_at >= aware(created_from, "?created_from"))
     if created_to:
-        conditions.append(it.created_at <= created_to)
+        conditions.append(it.created_at <= aware(created_to, "?created_to"))
     if updated_since:
-        conditions.append(it.updated_at >= updated_since)
-    return page(reader, items(reader, today, *conditions), InvoiceItem, listing, sorts=SORTS, key=it.id)
+        conditions.append(it.updated_at >= aware(updated_since, "?updated_since"))
+    rows = items(reader, today, *conditions)
+    return page(reader, rows, InvoiceItem, listing, sorts=SORTS, key=it.id)
+
+
+@get("/invoices/overdue")
+def overdue(reader: Reading, listing: Listing, client_id: FromQuery[UUID | None] = None) -> Overdue:
+    """List what is past its due day, the longest overdue first, with totals by currency."""
+    today = today_of(reader)
+    late = late_since(today)
+    conditions: list[ColumnElement[bool]] = [late.is_not(None)]
+    if client_id:
+        conditions.append(it.client_id == client_id)
+    sums = reader.mine(invoices, it.currency, func.sum(it.balance_due)).where(*conditions)
+    totals = dict(reader.rows(sums.group_by(it.currency).order_by(it.currency)))
+    sorts = {
+        "days_overdue": literal(today) - late,
+        "balance_due": it.balance_due,
+        "due_date": it.due_date,
+    }
+    rows = items(reader, today, *conditions)
+    found = page(reader, rows, InvoiceItem, listing, sorts=sorts, key=it.id)
+    return Overdue(found.items, totals, found.next_cursor, found.total)
 
 
 @get("/invoices/{invoice_id:uuid}")
@@ -341,16 +393,16 @@ def show(invoice_id: FromPath[UUID], reader: Reading) -> InvoiceView:
     """Show one invoice, now or as it was at `as_of`."""
     invoice = reader.state(Invoice, invoice_id)
     invoice.assert_there()
-    return InvoiceView.of(invoice, _today(reader))
+    return InvoiceView.of(invoice, today_of(reader))
 
 
 @get("/invoices/client/{client_id:uuid}")
 def of_client(client_id: FromPath[UUID], reader: Reading, listing: Listing) -> Page[InvoiceItem]:
     """List a client's invoices, newest first."""
-    reader.state(Client, client_id)
-    rows = items(reader, _today(reader), it.client_id == client_id, ~it.deleted)
-    reader.version = None
+    if not reader.find(Client, client_id).version:
+        raise Missing("There is no such client.")
+    rows = items(reader, today_of(reader), it.client_id == client_id, ~it.deleted)
     return page(reader, rows, InvoiceItem, listing, sorts=SORTS, key=it.id)
 
 
-routes = [browse, show, of_client]
+routes = [browse, overdue, show, of_client]

@@ -22,6 +22,7 @@ from zeroinvoice.http import pages
 from zeroinvoice.http.auth import Tokens, authenticate
 from zeroinvoice.http.edge import Edge
 from zeroinvoice.http.paging import paging
+from zeroinvoice.http.passwords import Passwords
 from zeroinvoice.http.problems import handlers
 from zeroinvoice.http.reading import RequestReader
 from zeroinvoice.http.routes import ApiRequest
@@ -52,6 +53,7 @@ class Parts:
         self.journal = Journal.at(url)
         lasts = timedelta(minutes=settings.access_token_minutes)
         self.tokens = Tokens(self.keyring, clock, lasts)
+        self.passwords = Passwords()
         self.committer = Committer(PostgresStore(url), self.journal.facts_mapper, clock)
         shapes = {it.name: it.version for it in projections.projectors}
         self.books = Books(url, self.journal, self.keyring, shapes, size=READERS)
@@ -80,6 +82,7 @@ def run(settings: Settings, database_url: str) -> None:
             access_log=False,
             server_header=False,
             date_header=False,
+            proxy_headers=False,
             backlog=2048,
             timeout_graceful_shutdown=4,
         )

@@ -10,11 +10,21 @@ import structlog
 
 from zeroinvoice.journal.application import Journal
 from zeroinvoice.journal.schema import CHANNEL, WORK_ROLE, conninfo
-from zeroinvoice.readside.projector import Follower, Projector, Window, halt, install, rebuild
+from zeroinvoice.readside.projector import (
+    LIVE_BATCH,
+    Follower,
+    Projector,
+    Window,
+    halt,
+    install,
+    rebuild,
+)
 from zeroinvoice.readside.rows import Halted
 
 log = structlog.get_logger()
 
+REST = 4  # times as long as a round took, before the next
+LONGEST_REST = 0.025  # seconds
 POLL = 1.0  # seconds without a hint after which a worker looks for itself
 TRIES = 3  # of a fact whose fold raises, before its projection is said to stand still
 LONGEST_PAUSE = 30.0  # seconds between tries after that
@@ -56,10 +66,14 @@ class Worker:
         window = Window(self._journal)
         followers = [Follower(projector, window) for projector in self._projectors]
         while not self._stop.is_set():
+            begun = time.monotonic()
             applied = sum(self._step(connection, follower) for follower in followers)
             if not applied:
                 for _ in ear.notifies(timeout=POLL, stop_after=1):
                     pass
+            elif applied < len(followers) * LIVE_BATCH // 2:
+                # Facts that come meanwhile share the next round's transactions.
+                self._stop.wait(min(REST * (time.monotonic() - begun), LONGEST_REST))
 
     def _step(self, connection: psycopg.Connection[Any], follower: Follower) -> int:
         """One batch of one projection. A fold that raises stops that projection alone."""

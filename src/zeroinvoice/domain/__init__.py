@@ -4,18 +4,29 @@ from typing import Any
 
 from zeroinvoice.domain.account import Account
 from zeroinvoice.domain.client import Client
+from zeroinvoice.domain.external_id import ExternalId
 from zeroinvoice.domain.invoice import Invoice
+from zeroinvoice.domain.mailbox import Mailbox
+from zeroinvoice.domain.payment import LikePayments, Payment
 from zeroinvoice.domain.series import NumberSeries
 from zeroinvoice.domain.session import Session
+from zeroinvoice.domain.throttle import Throttle
+from zeroinvoice.domain.user import User
 from zeroinvoice.domain.workspace import Workspace
 from zeroinvoice.kernel.facts import Event, State, events_of
 
 KINDS: dict[str, type[State[Any]]] = {
     "account": Account,
     "client": Client,
+    "external_id": ExternalId,
     "invoice": Invoice,
+    "like_payments": LikePayments,
+    "mailbox": Mailbox,
     "number_series": NumberSeries,
+    "payment": Payment,
     "session": Session,
+    "throttle": Throttle,
+    "user": User,
     "workspace": Workspace,
 }
 """Every kind of stream, by the name that the audit log and the catalogue of events use."""

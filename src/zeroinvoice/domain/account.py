@@ -13,7 +13,8 @@ from zeroinvoice.kernel.refusals import Refused
 
 class AccountDebited(Event):
     document: UUID  # the invoice that is owed, or the payment that was taken back
-    amount: Money
+    amount: Money  # zero for an invoice that asks for nothing; it is history all the same
+    over_limit: bool = False  # somebody let it lift the balance over the credit limit
 
 
 class AccountCredited(Event):
@@ -40,11 +41,22 @@ class Account(State[AccountEvent]):
             case _:
                 assert_never(event)
 
-    def debit(self, document: UUID, amount: Money, limit: Money | None = None) -> Events:
-        """Charge the client. Raises `Refused` when that lifts the balance over a limit."""
-        if limit is not None and amount.currency == limit.currency:
+    def debit(
+        self,
+        document: UUID,
+        amount: Money,
+        limit: Money | None = None,
+        *,
+        over_limit: bool = False,
+    ) -> Events:
+        """Charge the client. Raises `Refused` when that lifts the balance over a limit,
+        unless `over_limit` allows it.
+        """
+        exceeds = False
+        if limit is not None and amount.currency == limit.currency and amount:
             owed = self.balances.get(amount.currency) + amount
-            if owed > limit:
+            exceeds = owed > limit
+            if exceeds and not over_limit:
                 raise Refused(
                     f"With this the client owes {owed}, more than the credit limit of {limit}.",
                     code="credit_limit_exceeded",
@@ -52,7 +64,7 @@ class Account(State[AccountEvent]):
                     credit_limit=limit.text,
                     currency=amount.currency,
                 )
-        yield AccountDebited(document, amount)
+        yield AccountDebited(document, amount, exceeds)
 
     def credit(self, document: UUID, amount: Money) -> Events:
         yield AccountCredited(document, amount)

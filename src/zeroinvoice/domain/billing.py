@@ -218,14 +218,11 @@ def charge(
     desk: Desk, client: Client, invoice: Invoice, owed: Decimal, *, over_limit: bool
 ) -> None:
     """Put what an invoice asks for on the client's account, within their credit limit."""
-    if not owed:
-        return
     ceiling = client.settings.credit_limit
-    limit = None
-    if ceiling is not None and not over_limit:
-        limit = Money(ceiling, client.profile.currency)
+    limit = Money(ceiling, client.profile.currency) if ceiling is not None else None
     account = desk.find(Account, account_of(desk.tenant, client.id))
-    desk.record(account, account.debit(invoice.id, Money(owed, invoice.currency), limit))
+    amount = Money(owed, invoice.currency)
+    desk.record(account, account.debit(invoice.id, amount, limit, over_limit=over_limit))
 
 
 def settle(desk: Desk, client_id: UUID, document: UUID, amount: Money) -> None:

@@ -1,19 +1,34 @@
 """Clients: whom invoices are written to, and how they are expected to pay."""
 
 from decimal import Decimal
-from typing import Any, Literal, Self, assert_never
+from typing import Any, Literal, Self, assert_never, get_args
 
 from zeroinvoice.domain.account import Account
+from zeroinvoice.domain.addresses import Address, check_email, check_language, check_length
+from zeroinvoice.domain.addresses import plausible_email as plausible_email
 from zeroinvoice.domain.terms import parse
-from zeroinvoice.domain.workspace import Address
+from zeroinvoice.domain.workspace import Settings
 from zeroinvoice.kernel.clock import zone
 from zeroinvoice.kernel.facts import Event, Events, State
-from zeroinvoice.kernel.money import minor_units
+from zeroinvoice.kernel.money import in_units, minor_units
 from zeroinvoice.kernel.refusals import Invalid, Missing, Refused
 from zeroinvoice.kernel.value import Value
 
 PaymentMethod = Literal["card", "bank_transfer", "direct_debit", "check", "cash", "paypal", "other"]
 TaxStatus = Literal["none", "exempt", "reverse_charge"]
+Schedule = Literal["none", "weekly", "monthly", "quarterly"]
+
+LONGEST = {  # characters
+    "legal_name": 255,
+    "phone": 50,
+    "tax_id": 50,
+    "tax_id_type": 30,
+    "number": 64,
+    "external_id": 255,
+    "notes": 10_000,
+    "peppol_id": 100,
+}
+MOST_TAGS, LONGEST_TAG = 50, 50
 
 
 class Profile(Value, omit_defaults=True):
@@ -46,8 +61,19 @@ class Profile(Value, omit_defaults=True):
         if not self.name.strip() or len(self.name) > 255:
             raise Invalid("A client's name has 1 to 255 characters.", code="bad_name")
         minor_units(self.currency)
-        if self.email is not None and not plausible_email(self.email):
-            raise Invalid(f"{self.email!r} is not an e-mail address.", code="bad_email")
+        for name, longest in LONGEST.items():
+            check_length(name, getattr(self, name), longest)
+        self.address.check()
+        self.shipping_address.check()
+        if self.email is not None:
+            check_email(self.email)
+        if self.language is not None:
+            check_language(self.language)
+        if len(self.tags) > MOST_TAGS or any(not 1 <= len(it) <= LONGEST_TAG for it in self.tags):
+            raise Invalid(
+                f"There are at most {MOST_TAGS} tags of 1 to {LONGEST_TAG} characters.",
+                code="bad_tags",
+            )
         if self.payment_terms is not None:
             parse(self.payment_terms)
         if self.timezone is not None:
@@ -64,6 +90,18 @@ class LateFee(Value):
     value: Decimal  # percent of the balance, or an amount in the client's currency
     grace_days: int = 0
 
+    def check(self, currency: str) -> None:
+        most = 100 if self.type == "percent" else None
+        if self.value < 0 or (most is not None and self.value > most):
+            raise Invalid(
+                "A late fee is a percentage from 0 to 100, or an amount that is not negative.",
+                code="late_fee_out_of_range",
+            )
+        if self.type == "amount":
+            in_units(self.value, currency, "The late fee")
+        if not 0 <= self.grace_days <= 365:
+            raise Invalid("The days of grace are 0 to 365.", code="late_fee_out_of_range")
+
 
 class PaymentSettings(Value, omit_defaults=True):
     """How one client pays; what is unset is inherited from the workspace."""
@@ -77,16 +115,45 @@ class PaymentSettings(Value, omit_defaults=True):
     allow_partial: bool | None = None
     allow_overpayment: bool | None = None
     min_partial_amount: Decimal | None = None  # in the client's currency
-    statement_schedule: Literal["none", "weekly", "monthly", "quarterly"] | None = None
+    statement_schedule: Schedule | None = None
     credit_limit: Decimal | None = None  # in the client's currency
 
-    def check(self) -> None:
+    def check(self, currency: str) -> None:
+        """Raises `Invalid` for what could not be used with documents in the currency."""
         if self.default_terms is not None:
             parse(self.default_terms)
         for name in ("min_partial_amount", "credit_limit"):
             amount = getattr(self, name)
             if amount is not None and amount < 0:
                 raise Invalid(f"{name} is not negative.", code="negative_amount", field=name)
+            if amount is not None:
+                in_units(amount, currency, name)
+        if self.late_fee is not None:
+            self.late_fee.check(currency)
+        if self.allowed_methods is not None and not self.allowed_methods:
+            raise Invalid("Allow at least one method of payment.", code="no_payment_method")
+
+    def over(self, below: "PaymentSettings") -> "PaymentSettings":
+        """These settings, with what is unset taken from those below."""
+        mine = {name: getattr(self, name) for name in self.__struct_fields__}
+        return below.but(**{name: value for name, value in mine.items() if value is not None})
+
+
+def inherited(workspace: Settings) -> PaymentSettings:
+    """How a client pays for whom nothing is set: the workspace's choice, else the house's."""
+    return PaymentSettings(
+        default_terms=workspace.default_terms,
+        late_fee=None,  # none is charged
+        reminders_enabled=True,
+        allowed_methods=get_args(PaymentMethod),  # every one
+        autopay=False,
+        auto_apply_credits=False,
+        allow_partial=True,
+        allow_overpayment=workspace.overpayment == "credit",
+        min_partial_amount=None,  # any amount will do
+        statement_schedule="none",
+        credit_limit=None,  # there is none
+    )
 
 
 # Events
@@ -149,6 +216,16 @@ class Client(State[ClientEvent]):
             case _:
                 assert_never(event)
 
+    @property
+    def own_settings(self) -> PaymentSettings:
+        """What is set for this client alone. The terms in the profile count before the others."""
+        terms = self.profile.payment_terms
+        return self.settings.but(default_terms=terms) if terms else self.settings
+
+    def pays(self, workspace: Settings) -> PaymentSettings:
+        """The settings that hold for this client, own or inherited."""
+        return self.own_settings.over(inherited(workspace))
+
     def add(self, profile: Profile) -> Events:
         assert self.version == 0, "a client is added once"
         profile.check()
@@ -168,6 +245,7 @@ class Client(State[ClientEvent]):
                 code="currency_locked",
                 currency=self.profile.currency,
             )
+        self.settings.check(profile.currency)
         if profile != self.profile:
             yield ClientRevised(profile)
         if archived is not None and archived != self.archived:
@@ -175,7 +253,7 @@ class Client(State[ClientEvent]):
 
     def set_payment(self, settings: PaymentSettings) -> Events:
         self.assert_there()
-        settings.check()
+        settings.check(self.profile.currency)
         if settings != self.settings:
             yield ClientPaymentSettingsRevised(settings)
 
@@ -196,15 +274,3 @@ class Client(State[ClientEvent]):
         self.assert_there()
         if self.archived:
             raise Refused(f"{self.profile.name} is archived; restore it first.", code="archived")
-
-
-def plausible_email(address: str) -> bool:
-    """Whether mail could be sent there (RFC 5321 lengths; the rest only a server can tell)."""
-    local, at, domain = address.rpartition("@")
-    return (
-        bool(at and local and domain)
-        and len(address) <= 254
-        and "." in domain.strip(".")
-        and not any(c.isspace() or c in '<>()[]\\,;:"' for c in address)
-        and "@" not in local
-    )

@@ -105,6 +105,15 @@ class Buyer(Value, omit_defaults=True):
     language: str | None = None
 
 
+class PaymentPart(Value):
+    """What of one payment stands on the invoice."""
+
+    payment_id: UUID
+    amount: Decimal
+    received_on: date
+    at: datetime | None  # when it was recorded
+
+
 # Events
 
 
@@ -200,12 +209,11 @@ class Invoice(State[InvoiceEvent]):
     buyer: Buyer | None = None
     paid: Decimal = ZERO
     written_off: Decimal = ZERO
-    payments: tuple[tuple[UUID, Decimal], ...] = ()  # what of each payment stands
+    payments: tuple[PaymentPart, ...] = ()  # as they were applied
     discarded: bool = False
     sent_at: datetime | None = None
     paid_at: datetime | None = None
     cancelled_at: datetime | None = None
-    last_payment_on: date | None = None
 
     def evolve(self, event: InvoiceEvent) -> Self:
         match event:
@@ -237,13 +245,11 @@ class Invoice(State[InvoiceEvent]):
             case InvoiceReinstated():
                 return self.but(status=Status.SENT, written_off=ZERO)
             case InvoicePaymentApplied(payment_id=payment_id, amount=amount):
-                payments = (*self.payments, (payment_id, amount))
-                paid = self.but(
-                    paid=self.paid + amount, payments=payments, last_payment_on=event.received_on
-                )
+                part = PaymentPart(payment_id, amount, event.received_on, self.changed_at)
+                paid = self.but(paid=self.paid + amount, payments=(*self.payments, part))
                 return paid._settled()
             case InvoicePaymentReversed(payment_id=payment_id, amount=amount):
-                payments = tuple(it for it in self.payments if it[0] != payment_id)
+                payments = tuple(it for it in self.payments if it.payment_id != payment_id)
                 reversed_ = self.but(paid=self.paid - amount, payments=payments)
                 return reversed_._settled()
             case _:
@@ -392,14 +398,7 @@ class Invoice(State[InvoiceEvent]):
 
         Raises `Refused` for an invoice that takes no payment and `Invalid` `exceeds_balance`.
         """
-        self.assert_there()
-        if self.status is Status.DRAFT:
-            raise Refused("This invoice is a draft; send it first.", code="invoice_not_issued")
-        if self.status in (Status.CANCELLED, Status.WRITTEN_OFF):
-            raise Refused(
-                f"Invoice {self.number} is {self.status} and takes no payment.",
-                code="invoice_closed",
-            )
+        self.assert_payable()
         if amount.currency != self.currency:
             raise Invalid(
                 f"Invoice {self.number} is in {self.currency}, not {amount.currency}.",
@@ -416,9 +415,31 @@ class Invoice(State[InvoiceEvent]):
 
     def give_back(self, payment_id: UUID) -> Events:
         """Take back what a payment had settled here; the balance is due again."""
-        amount = sum((part for id, part in self.payments if id == payment_id), ZERO)
-        if amount:
-            yield InvoicePaymentReversed(payment_id, amount)
+        amount = self.paid_by(payment_id)
+        if not amount:
+            return
+        if self.status is Status.WRITTEN_OFF:
+            raise Refused(
+                f"Invoice {self.number} is written off; reinstate it first.",
+                code="invoice_written_off",
+            )
+        yield InvoicePaymentReversed(payment_id, amount)
+
+    def paid_by(self, payment_id: UUID) -> Decimal:
+        """What of a payment stands here."""
+        return sum((it.amount for it in self.payments if it.payment_id == payment_id), ZERO)
+
+    def assert_payable(self) -> None:
+        """Raises `Refused` when the invoice takes no payment, whatever is due on it."""
+        self.assert_there()
+        if self.status is Status.DRAFT:
+            raise Refused("This invoice is a draft; send it first.", code="invoice_not_issued")
+        if self.status in (Status.CANCELLED, Status.WRITTEN_OFF):
+            raise Refused(
+                f"Invoice {self.number} is {self.status.replace('_', ' ')} and takes no payment.",
+                code="invoice_closed",
+                status=str(self.status),
+            )
 
     def stay(self, goal: str) -> Events:
         """No step leads to `draft`, and none to `paid` but payments: only being there will do."""

@@ -274,7 +274,7 @@ def _check_line(number: int, line: Line, currency: str, negative_quantities: boo
         if len(line.taxes) > 1 and len({it.key for it in line.taxes}) < len(line.taxes):
             _bad_tax(number, "has the same tax twice", "duplicate_tax")
         for tax in line.taxes:
-            _check_tax(number, tax)
+            check_tax(tax, number)
 
 
 def _check_number(value: Decimal, unit: Decimal, number: int | None, field: str) -> None:
@@ -306,7 +306,8 @@ def _too_large(number: int | None, field: str = "total") -> NoReturn:
     )
 
 
-def _check_tax(number: int, tax: Tax) -> None:
+def check_tax(tax: Tax, number: int | None = None) -> None:
+    """Raises `Invalid` for a tax that no line can bear; `number` is the line's."""
     _check_number(tax.rate, _FOUR, number, "rate")
     if not 0 <= tax.rate <= 100:
         _bad_tax(number, "has a tax rate outside 0 to 100 %", "rate_out_of_range")
@@ -348,5 +349,6 @@ def _check_amount_off(number: int, line: Line) -> None:
             )
 
 
-def _bad_tax(number: int, what: str, code: str) -> NoReturn:
-    raise Invalid(f"Line {number} {what}.", code=code, line=number, field="taxes")
+def _bad_tax(number: int | None, what: str, code: str) -> NoReturn:
+    where = f"Line {number}" if number else "This"
+    raise Invalid(f"{where} {what}.", code=code, line=number, field="taxes")

@@ -1,31 +1,25 @@
 """The workspace: one business, its settings and its tax codes; also the tenant of all its facts."""
 
+import re
 from typing import Literal, Self, assert_never
 from uuid import UUID
 from zoneinfo import ZoneInfoNotFoundError
 
-from zeroinvoice.domain.lines import CATEGORIES, Tax, TaxRounding
+from zeroinvoice.domain.addresses import Address as Address
+from zeroinvoice.domain.addresses import check_email, check_language, check_length
+from zeroinvoice.domain.lines import Tax, TaxRounding, check_tax
 from zeroinvoice.domain.series import Chronology, Numbering, Reset
 from zeroinvoice.domain.terms import parse
 from zeroinvoice.kernel.clock import zone
 from zeroinvoice.kernel.facts import NIL, Event, Events, State
 from zeroinvoice.kernel.money import minor_units
-from zeroinvoice.kernel.refusals import Invalid, Missing
+from zeroinvoice.kernel.refusals import Invalid, Missing, Refused
 from zeroinvoice.kernel.value import Value
 
 Overpayment = Literal["refuse", "credit"]
 MOST_TAX_CODES = 200
 
-
-class Address(Value, omit_defaults=True):
-    """A postal address as EN 16931 has it (BG-5, BG-8); `text` is the block as it was typed."""
-
-    text: str | None = None
-    address_lines: tuple[str, ...] = ()
-    city: str | None = None
-    region: str | None = None
-    postal_code: str | None = None
-    country: str | None = None  # ISO 3166-1 alpha-2
+_CODE = re.compile(r"[A-Za-z0-9._-]{1,32}")
 
 
 class Seller(Value, omit_defaults=True):
@@ -38,6 +32,14 @@ class Seller(Value, omit_defaults=True):
     email: str | None = None
     phone: str | None = None
     payment_instructions: str | None = None
+
+    def check(self) -> None:
+        for name in ("legal_name", "tax_id", "registration", "phone"):
+            check_length(name, getattr(self, name), 255)
+        check_length("payment_instructions", self.payment_instructions, 2_000)
+        self.address.check()
+        if self.email is not None:
+            check_email(self.email)
 
 
 class NumberPattern(Value, omit_defaults=True):
@@ -71,6 +73,10 @@ class Settings(Value, omit_defaults=True):
 
     def check(self) -> None:
         """Raises `Invalid` for a setting that could not be used later."""
+        if not self.name.strip() or len(self.name) > 255:
+            raise Invalid("A workspace's name has 1 to 255 characters.", code="bad_name")
+        self.seller.check()
+        check_language(self.language)
         minor_units(self.base_currency)
         parse(self.default_terms)
         try:
@@ -85,6 +91,12 @@ class Settings(Value, omit_defaults=True):
             if kind not in PATTERNS:
                 raise Invalid(f"There are no numbers of {kind!r}.", code="unknown_number_kind")
             self.numbering(kind).check()
+        clients = self.numbering("client").pattern
+        if "{CLIENT}" in clients or "{SERIES}" in clients:
+            raise Invalid(
+                "A client's number cannot show {CLIENT} or {SERIES}: it is the client's code.",
+                code="bad_number_pattern",
+            )
 
     def numbering(self, kind: str) -> Numbering:
         """How documents of a kind are numbered."""
@@ -158,18 +170,40 @@ class Workspace(State[WorkspaceEvent]):
 
     def define_tax(self, tax: Tax) -> Events:
         """Define or replace a tax code; documents keep the tax they were written with."""
-        if tax.category not in CATEGORIES:
+        if tax.code is None or _CODE.fullmatch(tax.code) is None:
             raise Invalid(
-                f"{tax.category!r} is not a tax category of EN 16931.", code="unknown_category"
+                "A tax code has 1 to 32 letters, digits, points, dashes and underscores.",
+                code="bad_tax_code",
             )
-        if not 0 <= tax.rate <= 100:
-            raise Invalid("A tax rate is between 0 and 100 percent.", code="rate_out_of_range")
-        if len(self.taxes) >= MOST_TAX_CODES:
-            raise Invalid("A workspace has at most 200 tax codes.", code="too_many_tax_codes")
+        if not tax.name.strip() or len(tax.name) > 100:
+            raise Invalid("A tax has a name of 1 to 100 characters.", code="bad_name")
+        check_tax(tax)
+        known = any(it.code == tax.code for it in self.taxes)
+        if not known and len(self.taxes) >= MOST_TAX_CODES:
+            raise Invalid(
+                f"A workspace has at most {MOST_TAX_CODES} tax codes.", code="too_many_tax_codes"
+            )
         if tax not in self.taxes:
             yield TaxCodeDefined(tax)
 
+    def add_tax(self, tax: Tax) -> Events:
+        """Define a tax code that is not there yet. Raises `Refused` `tax_code_taken`."""
+        if any(it.code == tax.code for it in self.taxes):
+            raise Refused(f"There is a tax code {tax.code} already.", code="tax_code_taken")
+        yield from self.define_tax(tax)
+
+    def replace_tax(self, tax: Tax) -> Events:
+        """Define a tax code anew. Raises `Missing` when there is none."""
+        self.own_tax(tax.code)
+        yield from self.define_tax(tax)
+
     def retire_tax(self, code: str) -> Events:
-        if all(tax.code != code for tax in self.taxes):
-            raise Missing(f"There is no tax code {code!r}.")
+        self.own_tax(code)
         yield TaxCodeRetired(code)
+
+    def own_tax(self, code: str | None) -> Tax:
+        """The tax of a code that an address names. Raises `Missing`."""
+        for tax in self.taxes:
+            if tax.code == code:
+                return tax
+        raise Missing("There is no such tax code.")

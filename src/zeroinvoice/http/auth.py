@@ -8,7 +8,9 @@ from uuid import UUID
 
 import jwt
 from litestar import Request
+from litestar.datastructures import Cookie
 
+from zeroinvoice.domain.session import IDLE
 from zeroinvoice.kernel.clock import Clock
 from zeroinvoice.kernel.refusals import Forbidden, Unauthenticated
 from zeroinvoice.kernel.secrets import Keyring
@@ -139,3 +141,31 @@ def assert_same_site(request: Request[Any, Any, Any]) -> None:
         own = request.headers.get("sec-fetch-site") == "same-origin"
     if not own:
         raise Forbidden("A request with a cookie must come from our own pages.", code="csrf")
+
+
+def assert_not_foreign(request: Request[Any, Any, Any]) -> None:
+    """Refuse a page elsewhere that logs its visitor in here. Raises `Forbidden`.
+
+    Programs that are no browser send neither header, and are let through.
+    """
+    if request.headers.get("origin") or request.headers.get("sec-fetch-site", "none") != "none":
+        assert_same_site(request)
+
+
+def cookies(access: str, refresh: str, lasts: timedelta) -> list[Cookie]:
+    """The two tokens as a browser keeps them, out of reach of any script."""
+    return [
+        _cookie(COOKIE, access, int(lasts.total_seconds())),
+        _cookie(REFRESH_COOKIE, refresh, int(IDLE.total_seconds())),
+    ]
+
+
+def no_cookies() -> list[Cookie]:
+    return [_cookie(COOKIE, "", 0), _cookie(REFRESH_COOKIE, "", 0)]
+
+
+def _cookie(name: str, value: str, seconds: int) -> Cookie:
+    # `__Host-` binds them to this very host: no other subdomain can set or shadow them.
+    return Cookie(
+        name, value=value, max_age=seconds, path="/", secure=True, httponly=True, samesite="lax"
+    )

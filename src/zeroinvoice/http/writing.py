@@ -47,6 +47,11 @@ class Writer:
         assert self._principal is not None, "this route is for those who are logged in"
         return self._principal
 
+    @property
+    def has_key(self) -> bool:
+        """Whether the request is told apart from its repetitions by an Idempotency-Key."""
+        return "idempotency-key" in self._request.headers
+
     async def decide(self, kind: type[S], id: UUID, verb: Callable[[S], Iterable[Event]]) -> S:
         """One decision on one stream that exists; answers the state it led to."""
 
@@ -61,11 +66,14 @@ class Writer:
         decision: Callable[[Desk], T],
         *,
         wants: Sequence[tuple[type[State[Any]], UUID]] = (),
+        bound: str = "",
     ) -> T:
         """A decision over the streams it opens: all it records is committed, or nothing.
 
         `wants` names streams it will surely open, which saves a round trip. The answer's
-        first state gives the ETag. Raises whatever the decision refuses with.
+        first state gives the ETag. `bound` is what an Idempotency-Key is bound to beside the
+        body: a token that came in a cookie, or a secret where the body holds a password.
+        Raises whatever the decision refuses with.
         """
         request, tenant = self._request, self.tenant
         places: list[tuple[type[State[Any]], tuple[UUID, UUID]]] = [
@@ -86,7 +94,7 @@ class Writer:
             decision,
             wants=places,
             guard=guard,
-            key=await self._key(),
+            key=await self._key(bound),
             expected=expected_versions(request),
         )
         done = await self._committer.submit(command)
@@ -110,7 +118,7 @@ class Writer:
             reason=reason[:500] if reason else None,
         )
 
-    async def _key(self) -> Key | None:
+    async def _key(self, bound: str) -> Key | None:
         request = self._request
         header = request.headers.get("idempotency-key")
         if header is None:
@@ -125,7 +133,7 @@ class Writer:
         scope = "\n".join((self.tenant.hex, user.hex, request.method, path, text))
         query = "&".join(sorted(request.scope["query_string"].decode("latin-1").split("&")))
         content = request.headers.get("content-type", "")
-        used = hashlib.sha256("\n".join((query, content, "")).encode())
+        used = hashlib.sha256("\n".join((query, content, bound)).encode())
         used.update(await request.body())
         return Key(hashlib.sha256(scope.encode()).digest(), used.digest())
 

@@ -1,6 +1,8 @@
 """The committer: decides whatever waits, a batch at a time, under the journal's one lock."""
 
 import asyncio
+import sys
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -27,6 +29,7 @@ MOST_WAITING = 2_000  # commands in the queue; more are turned away at once
 BATCH = 256  # commands decided under one lock
 CACHED = 50_000  # states kept in memory
 NOTHING = 2**62  # a position no journal reaches: there is no tail to catch up on
+SWITCH = 0.0005  # seconds after which a thread that waits for Python's lock is let in
 RESOLVE_FOR = 10.0  # seconds to find out whether a lost commit happened
 
 
@@ -67,7 +70,7 @@ class Command:
     """One decision that waits for its turn."""
 
     __slots__ = (
-        "decision", "done", "expected", "facts", "future", "guard", "key", "origin",
+        "decision", "done", "expected", "facts", "future", "guard", "key", "loop", "origin",
         "since", "tenant", "wants",
     )  # fmt: skip
 
@@ -90,16 +93,18 @@ class Command:
         self.key = key
         self.expected = expected
         self.since = time.monotonic()
-        self.future: asyncio.Future[Done[Any]] = asyncio.get_running_loop().create_future()
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[Done[Any]] = self.loop.create_future()
         self.done: Done[Any] | Exception | None = None
         self.facts: list[Fact] = []
 
 
 class Committer:
-    """One task and one connection a process. Decisions are serial, as on one thread.
+    """One thread and one connection a process. Decisions are serial: this thread makes them.
 
     Under the lock it first reads what other processes have appended since it last looked,
-    so every state it keeps is exact without asking for it.
+    so every state it keeps is exact without asking for it. It is a thread, not a task, since
+    a task would hold the lock while the event loop is busy with other requests.
     """
 
     def __init__(self, store: Store, mapper: FactMapper, clock: Clock) -> None:
@@ -108,49 +113,55 @@ class Committer:
         self._clock = clock
         self._queue: list[Command] = []
         self._running: list[Command] = []
-        self._arrived = asyncio.Event()
+        self._arrived = threading.Condition()
+        self._stopping = False
         self._states: OrderedDict[Place, State[Any]] = OrderedDict()
         self._hashes: dict[UUID, bytes] = {}
         self._position = NOTHING  # up to where the cache is exact
-        self._tasks: list[asyncio.Task[None]] = []
-        self._news = asyncio.Event()
+        self._thread = threading.Thread(target=self._work, name="committer", daemon=True)
+        self._watcher: asyncio.Task[None] | None = None
         self.batches = 0
         self.commands = 0
 
     async def submit(self, command: Command) -> Done[Any]:
         """Wait for the decision to be committed; raises what the decision refused with."""
-        if len(self._queue) >= MOST_WAITING:
-            raise Unavailable("Too many requests are waiting; try again.", code="busy")
-        self._queue.append(command)
-        self._arrived.set()
+        with self._arrived:
+            if len(self._queue) >= MOST_WAITING:
+                raise Unavailable("Too many requests are waiting; try again.", code="busy")
+            self._queue.append(command)
+            self._arrived.notify()
         return await command.future
 
     @property
     def accepting(self) -> bool:
         """Whether it works and has room for another command."""
-        working = bool(self._tasks) and not any(task.done() for task in self._tasks)
-        return working and len(self._queue) < MOST_WAITING
+        return self._thread.is_alive() and len(self._queue) < MOST_WAITING
 
     def start(self) -> None:
-        self._tasks = [
-            asyncio.create_task(work()) for work in (self._work, self._watch, self._ring)
-        ]
+        sys.setswitchinterval(SWITCH)
+        self._thread.start()
+        self._watcher = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._store.close()
+        """Finish what waits, then end."""
+        with self._arrived:
+            self._stopping = True
+            self._arrived.notify()
+        await asyncio.to_thread(self._thread.join)
+        if self._watcher is not None:
+            self._watcher.cancel()
 
-    async def _work(self) -> None:
+    def _work(self) -> None:
         while True:
-            await self._arrived.wait()
-            self._running, self._queue = self._queue[:BATCH], self._queue[BATCH:]
-            if not self._queue:
-                self._arrived.clear()
-            if self._running:
-                await self._carry_out(self._running)
-                self._running = []
+            with self._arrived:
+                while not self._queue and not self._stopping:
+                    self._arrived.wait()
+                if not self._queue:
+                    break
+                self._running, self._queue = self._queue[:BATCH], self._queue[BATCH:]
+            self._carry_out(self._running)
+            self._running = []
+        self._store.close()
 
     async def _watch(self) -> None:
         # A caller hears within 3 s, whatever the database does; the work may still be done.
@@ -160,51 +171,44 @@ class Committer:
             for command in [*self._running, *self._queue]:
                 if command.since < late and not command.future.done():
                     command.future.set_exception(_away())
-            self._queue = [c for c in self._queue if not c.future.done()]
+            with self._arrived:
+                self._queue = [it for it in self._queue if not it.future.done()]
 
-    async def _ring(self) -> None:
-        while True:
-            await self._news.wait()
-            self._news.clear()
-            await self._store.wake()
-            await asyncio.sleep(0.005)
-
-    async def _carry_out(self, commands: list[Command]) -> None:
+    def _carry_out(self, commands: list[Command]) -> None:
         try:
-            await self._batch(commands)
+            self._batch(commands)
         except Rejected as refused:
             self._forget()
             if len(commands) == 1:
                 self._settle(commands, RuntimeError(f"the database refused: {refused}"))
                 return
             for command in commands:
-                await self._carry_out([command])
+                self._carry_out([command])
         except (Lost, Ambiguous) as gone:
             self._forget()
             self._settle(commands, _away(stored=None if isinstance(gone, Ambiguous) else False))
         except Exception as bug:  # the committer outlives a fault in what it is given
             self._forget()
-            await self._store.rollback()
+            self._store.rollback()
             self._settle(commands, bug)
 
     def _settle(self, commands: Sequence[Command], answer: Exception | None = None) -> None:
+        """Answer commands, each in its own event loop, with one call a loop."""
+        loops: dict[asyncio.AbstractEventLoop, list[Command]] = {}
         for command in commands:
-            result = answer or command.done
-            if command.future.done() or result is None:
-                continue
-            if isinstance(result, Exception):
-                command.future.set_exception(result)
-            else:
-                command.future.set_result(result)
+            command.done = answer or command.done
+            loops.setdefault(command.loop, []).append(command)
+        for loop, answered in loops.items():
+            loop.call_soon_threadsafe(_resolve, answered)
 
-    async def _batch(self, commands: list[Command]) -> None:
+    def _batch(self, commands: list[Command]) -> None:
         until, fresh = time.monotonic() + RESOLVE_FOR, False
         while True:
             batch = _Batch(self, commands)
             try:
-                await batch.open()
-                await batch.decide()
-                await batch.commit()
+                batch.open()
+                batch.decide()
+                batch.commit()
             except Lost:  # nothing was stored; a connection that merely grew stale is replaced
                 self._forget()
                 if fresh:
@@ -213,7 +217,7 @@ class Committer:
                 continue
             except Ambiguous:
                 self._forget()
-                if await self._happened(batch, until):
+                if self._happened(batch, until):
                     break
                 continue
             self._keep(batch)
@@ -221,12 +225,10 @@ class Committer:
         self._settle([c for c in commands if c not in batch.again])
         self.batches += 1
         self.commands += len(commands)
-        if batch.rows:
-            self._news.set()
         for command in batch.again:
-            await self._answer_again(command, batch.answers[command.key.scope])  # type: ignore[union-attr]
+            self._answer_again(command, batch.answers[command.key.scope])  # type: ignore[union-attr]
 
-    async def _happened(self, batch: "_Batch", until: float) -> bool:
+    def _happened(self, batch: "_Batch", until: float) -> bool:
         """Whether a commit whose answer was lost took place.
 
         The lock is taken first: whoever held it has then committed or is gone, so the fact
@@ -234,28 +236,28 @@ class Committer:
         """
         while True:
             try:
-                await self._store.begin(NOTHING, (), ())
+                self._store.begin(NOTHING, (), ())
                 try:
                     first = batch.rows[0] if batch.rows else None
-                    found = await self._store.hash_at(first[0]) if first else None
+                    found = self._store.hash_at(first[0]) if first else None
                     return first is not None and found == first[6]
                 finally:
-                    await self._store.rollback()
+                    self._store.rollback()
             except Lost as away:
                 if time.monotonic() > until:
                     raise Ambiguous(str(away)) from away
-                await asyncio.sleep(0.1)
+                time.sleep(0.1)
 
-    async def _answer_again(self, command: Command, answer: Answer) -> None:
+    def _answer_again(self, command: Command, answer: Answer) -> None:
         """Give a keyed command the answer it was first given."""
         assert command.key is not None
         try:
-            command.done = await self._same(command, answer)
+            command.done = self._same(command, answer)
         except (Refusal, Lost) as no:
             command.done = no if isinstance(no, Refusal) else _away(stored=False)
         self._settle([command])
 
-    async def _same(self, command: Command, answer: Answer) -> Done[Any]:
+    def _same(self, command: Command, answer: Answer) -> Done[Any]:
         assert command.key is not None
         if answer.fingerprint != command.key.fingerprint:
             raise Invalid(
@@ -279,7 +281,7 @@ class Committer:
                 return Done(command.decision(desk), outcome.position or None, outcome.at, True)
             except Wanted as want:
                 states[want.place] = want.kind(id=want.place[1])
-                for row in await self._store.as_of([want.place], outcome.after):
+                for row in self._store.as_of([want.place], outcome.after):
                     states[want.place] = self._evolved(states[want.place], row)
 
     def _evolved(self, state: State[Any], row: Row) -> State[Any]:
@@ -319,7 +321,7 @@ class _Batch:
         for command in commands:
             command.done, command.facts = None, []
 
-    async def open(self) -> None:
+    def open(self) -> None:
         """Take the lock; bring the cache to the journal's head; load what is asked for."""
         home = self._committer
         wanted = {
@@ -329,7 +331,7 @@ class _Batch:
             if place not in home._states
         }
         keys = [command.key.scope for command in self._commands if command.key is not None]
-        opening = await home._store.begin(home._position, list(wanted), keys)
+        opening = home._store.begin(home._position, list(wanted), keys)
         if opening.tail is None:
             home._forget()  # too far behind; the decisions will ask for what they need
         else:
@@ -360,7 +362,7 @@ class _Batch:
             raise Wanted(kind, place)
         return state
 
-    async def decide(self) -> None:
+    def decide(self) -> None:
         """Run every decision; those that need more streams run again when they are loaded."""
         waiting = list(self._commands)
         while waiting:
@@ -373,9 +375,9 @@ class _Batch:
                     wanted[want.place] = want.kind
                     short.append(command)
             if wanted:
-                self._take(wanted, await self._committer._store.load(list(wanted)))
+                self._take(wanted, self._committer._store.load(list(wanted)))
             waiting = short
-        await self._link()
+        self._link()
 
     def _run(self, command: Command) -> None:
         """Decide one command; whatever it raises concerns itself alone."""
@@ -420,7 +422,7 @@ class _Batch:
         self.answers[command.key.scope] = answer
         self._new_answers.append(answer)
 
-    async def _link(self) -> None:
+    def _link(self) -> None:
         home = self._committer
         facts = sorted(
             (fact for command in self._commands for fact in command.facts),
@@ -430,7 +432,7 @@ class _Batch:
         unknown = [tenant for tenant in tenants if tenant not in home._hashes]
         if unknown:
             self.hashes.update(dict.fromkeys(unknown, GENESIS))
-            self.hashes.update(await home._store.heads(unknown))
+            self.hashes.update(home._store.heads(unknown))
         for tenant in tenants:
             self.hashes.setdefault(tenant, home._hashes.get(tenant, GENESIS))
         encode = home._mapper.state_of
@@ -441,12 +443,22 @@ class _Batch:
             self.hashes[fact.tenant] = digest
             self.rows.append((*where, state.decode(), digest))
 
-    async def commit(self) -> None:
+    def commit(self) -> None:
         """Store it all, or give the lock back when there is nothing to store."""
         if self.rows or self._new_answers:
-            await self._committer._store.commit(self.rows, self._new_answers, self._at)
+            self._committer._store.commit(self.rows, self._new_answers, self._at)
         else:
-            await self._committer._store.rollback()
+            self._committer._store.rollback()
+
+
+def _resolve(commands: Sequence[Command]) -> None:
+    for command in commands:
+        if command.future.done() or command.done is None:
+            continue
+        if isinstance(command.done, Exception):
+            command.future.set_exception(command.done)
+        else:
+            command.future.set_result(command.done)
 
 
 def _away(*, stored: bool | None = None) -> Unavailable:

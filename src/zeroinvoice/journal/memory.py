@@ -1,6 +1,6 @@
 """The store of fast tests and simulations: the same promises, kept in memory."""
 
-import asyncio
+import threading
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
@@ -19,25 +19,25 @@ class MemoryStore:
     def __init__(self, recorder: MemoryFactRecorder) -> None:
         self._recorder = recorder
         self._answers: dict[bytes, Answer] = {}
-        self._lock = asyncio.Lock()
+        self._lock = threading.Lock()
 
-    async def begin(self, after: int, streams: Sequence[Place], keys: Sequence[bytes]) -> Opening:
-        await self._lock.acquire()
+    def begin(self, after: int, streams: Sequence[Place], keys: Sequence[bytes]) -> Opening:
+        self._lock.acquire()
         return Opening(
             len(self._recorder.rows),
             self._recorder.rows[after:],
-            await self.load(streams),
+            self.load(streams),
             [self._answers[key] for key in keys if key in self._answers],
         )
 
-    async def load(self, streams: Sequence[Place]) -> list[Row]:
-        return await self.as_of(streams, len(self._recorder.rows))
+    def load(self, streams: Sequence[Place]) -> list[Row]:
+        return self.as_of(streams, len(self._recorder.rows))
 
-    async def heads(self, tenants: Sequence[UUID]) -> dict[UUID, bytes]:
+    def heads(self, tenants: Sequence[UUID]) -> dict[UUID, bytes]:
         known = self._recorder.hashes
         return {tenant: known[tenant] for tenant in tenants if tenant in known}
 
-    async def commit(self, rows: Sequence[Row], answers: Sequence[Answer], at: datetime) -> None:
+    def commit(self, rows: Sequence[Row], answers: Sequence[Answer], at: datetime) -> None:
         try:
             self._recorder.insert_events(
                 [StoredFact(r[2], r[3], r[4], r[5].encode(), r[1], r[0], r[6]) for r in rows]
@@ -48,20 +48,17 @@ class MemoryStore:
             self._lock.release()
         self._answers.update({answer.key: answer for answer in answers})
 
-    async def rollback(self) -> None:
+    def rollback(self) -> None:
         if self._lock.locked():
             self._lock.release()
 
-    async def as_of(self, streams: Sequence[Place], position: int) -> list[Row]:
+    def as_of(self, streams: Sequence[Place], position: int) -> list[Row]:
         wanted = set(streams)
         return [row for row in self._recorder.rows[:position] if (row[1], row[2]) in wanted]
 
-    async def hash_at(self, position: int) -> bytes | None:
+    def hash_at(self, position: int) -> bytes | None:
         rows = self._recorder.rows
         return rows[position - 1][6] if 0 < position <= len(rows) else None
 
-    async def wake(self) -> None:
-        return
-
-    async def close(self) -> None:
+    def close(self) -> None:
         return

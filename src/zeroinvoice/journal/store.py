@@ -1,6 +1,5 @@
 """What the committer needs of a database, and Postgres behind it."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Protocol
@@ -23,7 +22,6 @@ from zeroinvoice.journal.schema import CHANNEL
 from zeroinvoice.kernel.desk import Place
 from zeroinvoice.kernel.value import Value
 
-PATIENCE = 5.0  # seconds for one round trip; a silent network is a lost one
 TAIL = 4_000  # rows of other processes that a committer catches up on; beyond, it starts afresh
 
 ANSWERS = "SELECT key, fingerprint, outcome FROM answers WHERE key = ANY(%b::bytea[])"
@@ -72,19 +70,14 @@ class Rejected(Exception):
 class Store(Protocol):
     """One transaction at a time: begin, look, then commit or roll back."""
 
-    async def begin(
-        self, after: int, streams: Sequence[Place], keys: Sequence[bytes]
-    ) -> Opening: ...
-    async def load(self, streams: Sequence[Place]) -> list[Row]: ...
-    async def heads(self, tenants: Sequence[UUID]) -> dict[UUID, bytes]: ...
-    async def commit(
-        self, rows: Sequence[Row], answers: Sequence[Answer], at: datetime
-    ) -> None: ...
-    async def rollback(self) -> None: ...
-    async def as_of(self, streams: Sequence[Place], position: int) -> list[Row]: ...
-    async def hash_at(self, position: int) -> bytes | None: ...
-    async def wake(self) -> None: ...
-    async def close(self) -> None: ...
+    def begin(self, after: int, streams: Sequence[Place], keys: Sequence[bytes]) -> Opening: ...
+    def load(self, streams: Sequence[Place]) -> list[Row]: ...
+    def heads(self, tenants: Sequence[UUID]) -> dict[UUID, bytes]: ...
+    def commit(self, rows: Sequence[Row], answers: Sequence[Answer], at: datetime) -> None: ...
+    def rollback(self) -> None: ...
+    def as_of(self, streams: Sequence[Place], position: int) -> list[Row]: ...
+    def hash_at(self, position: int) -> bytes | None: ...
+    def close(self) -> None: ...
 
 
 class PostgresStore:
@@ -92,132 +85,115 @@ class PostgresStore:
 
     def __init__(self, conninfo: str) -> None:
         self._conninfo = conninfo
-        self._connection: psycopg.AsyncConnection[Any] | None = None
-        self._bell: psycopg.AsyncConnection[Any] | None = None
+        self._connection: psycopg.Connection[Any] | None = None
 
-    async def begin(self, after: int, streams: Sequence[Place], keys: Sequence[bytes]) -> Opening:
+    def begin(self, after: int, streams: Sequence[Place], keys: Sequence[bytes]) -> Opening:
         """Take the order lock and read, in one round trip, what the batch needs.
 
         Raises `Lost` when the database is away or the lock is not to be had in time.
         """
         try:
-            connection = await self._connected()
-            async with asyncio.timeout(PATIENCE), connection.pipeline():
-                await connection.execute("BEGIN", prepare=True)
-                await connection.execute(LOCK, prepare=True)
-                head = await connection.execute(HEAD, prepare=True)
-                tail = await connection.execute(SINCE, [after, TAIL], prepare=True, binary=True)
+            connection = self._connected()
+            with connection.pipeline():
+                connection.execute("BEGIN", prepare=True)
+                connection.execute(LOCK, prepare=True)
+                head = connection.execute(HEAD, prepare=True)
+                tail = connection.execute(SINCE, [after, TAIL], prepare=True, binary=True)
                 found = rows = None
                 if streams:
-                    rows = await connection.execute(
-                        NEWER, _wanted(streams), prepare=True, binary=True
-                    )
+                    rows = connection.execute(NEWER, _wanted(streams), prepare=True, binary=True)
                 if keys:
-                    found = await connection.execute(
-                        ANSWERS, [list(keys)], prepare=True, binary=True
-                    )
-                position = (await head.fetchone() or (0,))[0]
+                    found = connection.execute(ANSWERS, [list(keys)], prepare=True, binary=True)
+                position = (head.fetchone() or (0,))[0]
                 return Opening(
                     position,
-                    None if position - after > TAIL else await tail.fetchall(),
-                    await rows.fetchall() if rows else [],
-                    [Answer(*row) for row in await found.fetchall()] if found else [],
+                    None if position - after > TAIL else tail.fetchall(),
+                    rows.fetchall() if rows else [],
+                    [Answer(*row) for row in found.fetchall()] if found else [],
                 )
-        except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as lost:
-            await self._drop()
+        except (psycopg.OperationalError, psycopg.InterfaceError) as lost:
+            self._drop()
             raise Lost(str(lost)) from lost
 
-    async def load(self, streams: Sequence[Place]) -> list[Row]:
+    def load(self, streams: Sequence[Place]) -> list[Row]:
         """All facts of some streams, as they are under the lock."""
-        return await self._read(NEWER, _wanted(streams))
+        return self._read(NEWER, _wanted(streams))
 
-    async def heads(self, tenants: Sequence[UUID]) -> dict[UUID, bytes]:
+    def heads(self, tenants: Sequence[UUID]) -> dict[UUID, bytes]:
         """The last hash of each tenant that has one."""
-        rows = await self._read(LAST_HASHES, [list(tenants)])
+        rows = self._read(LAST_HASHES, [list(tenants)])
         return {row[0]: bytes(row[2]) for row in rows}
 
-    async def commit(self, rows: Sequence[Row], answers: Sequence[Answer], at: datetime) -> None:
-        """Insert everything and commit, in one round trip.
+    def commit(self, rows: Sequence[Row], answers: Sequence[Answer], at: datetime) -> None:
+        """Insert everything, commit and wake who follows, in one round trip.
 
         Raises `Rejected` when the database refused it, `Ambiguous` when its answer was lost.
         """
         assert self._connection is not None
         try:
-            async with asyncio.timeout(PATIENCE), self._connection.pipeline():
+            with self._connection.pipeline():
                 if rows:
-                    await self._connection.execute(INSERT, columns_of(rows), prepare=True)
+                    self._connection.execute(INSERT, columns_of(rows), prepare=True)
                 if answers:
                     keys, prints, outcomes = zip(
                         *((a.key, a.fingerprint, a.outcome) for a in answers), strict=True
                     )
-                    await self._connection.execute(
+                    self._connection.execute(
                         INSERT_ANSWERS, [at, list(keys), list(prints), list(outcomes)], prepare=True
                     )
-                await self._connection.execute("COMMIT", prepare=True)
-        except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as lost:
-            await self._drop()
+                self._connection.execute("COMMIT", prepare=True)
+                if rows:  # a hint to projectors and policies, in a transaction of its own
+                    self._connection.execute(f"NOTIFY {CHANNEL}", prepare=True)
+        except (psycopg.OperationalError, psycopg.InterfaceError) as lost:
+            self._drop()
             raise Ambiguous(str(lost)) from lost
         except psycopg.Error as refused:
-            await self.rollback()
+            self.rollback()
             raise Rejected(str(refused)) from refused
 
-    async def rollback(self) -> None:
+    def rollback(self) -> None:
         """Give up the transaction and the lock; a broken connection is given up with it."""
         if self._connection is None:
             return
         try:
-            await self._connection.execute("ROLLBACK", prepare=True)
-        except (psycopg.Error, TimeoutError):
-            await self._drop()
+            self._connection.execute("ROLLBACK", prepare=True)
+        except psycopg.Error:
+            self._drop()
 
-    async def as_of(self, streams: Sequence[Place], position: int) -> list[Row]:
+    def as_of(self, streams: Sequence[Place], position: int) -> list[Row]:
         """All facts of some streams up to a position; outside any transaction."""
         tenants, ids = zip(*streams, strict=True)
-        return await self._read(AS_OF, [list(tenants), list(ids), position])
+        return self._read(AS_OF, [list(tenants), list(ids), position])
 
-    async def hash_at(self, position: int) -> bytes | None:
+    def hash_at(self, position: int) -> bytes | None:
         """The hash of the fact at a position, if there is one."""
-        rows = await self._read(AT, [position])
+        rows = self._read(AT, [position])
         return bytes(rows[0][0]) if rows else None
 
-    async def wake(self) -> None:
-        """Tell projectors and policies that there is something new; only a hint."""
-        try:
-            if self._bell is None or self._bell.closed:
-                self._bell = await _connect(self._conninfo)
-            await self._bell.execute(f"NOTIFY {CHANNEL}", prepare=True)
-        except (psycopg.Error, TimeoutError):
-            self._bell = None
+    def close(self) -> None:
+        self._drop()
 
-    async def close(self) -> None:
-        await self._drop()
-        if self._bell is not None:
-            await self._bell.close()
-
-    async def _read(self, query: str, params: Sequence[Any]) -> list[Any]:
+    def _read(self, query: str, params: Sequence[Any]) -> list[Any]:
         try:
-            connection = await self._connected()
-            async with asyncio.timeout(PATIENCE):
-                cursor = await connection.execute(query, params, prepare=True, binary=True)
-                return await cursor.fetchall()
-        except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as lost:
-            await self._drop()
+            connection = self._connected()
+            return connection.execute(query, params, prepare=True, binary=True).fetchall()
+        except (psycopg.OperationalError, psycopg.InterfaceError) as lost:
+            self._drop()
             raise Lost(str(lost)) from lost
 
-    async def _connected(self) -> psycopg.AsyncConnection[Any]:
+    def _connected(self) -> psycopg.Connection[Any]:
         if self._connection is None or self._connection.closed:
-            self._connection = await _connect(self._conninfo)
+            self._connection = _connect(self._conninfo)
         return self._connection
 
-    async def _drop(self) -> None:
+    def _drop(self) -> None:
         broken, self._connection = self._connection, None
         if broken is not None:
-            await broken.close()
+            broken.close()
 
 
-async def _connect(conninfo: str) -> psycopg.AsyncConnection[Any]:
-    async with asyncio.timeout(2):
-        return await psycopg.AsyncConnection.connect(conninfo, autocommit=True)
+def _connect(conninfo: str) -> psycopg.Connection[Any]:
+    return psycopg.connect(conninfo, autocommit=True)
 
 
 def _wanted(streams: Sequence[Place]) -> list[list[Any]]:

@@ -52,7 +52,8 @@ class Desk:
     def find(self, kind: type[S], id: UUID, *, tenant: UUID | None = None) -> S:
         """A stream's state, blank (`version` 0) when nothing is recorded on it yet.
 
-        Raises `Stale` when it is the first and not at the version the caller named.
+        Raises `Stale` when it is the first and not at the version the caller named, and
+        `Missing` when the id is that of something else.
         """
         place = (self.tenant if tenant is None else tenant, id)
         state = self.opened.get(place)
@@ -61,7 +62,8 @@ class Desk:
             if not self.opened:
                 self._check(state)
             self.opened[place] = state
-        assert isinstance(state, kind), f"{id} is a {type(state).__name__}"
+        if not isinstance(state, kind):  # an id of something else
+            raise Missing(f"There is no such {kind.__name__.lower()}.")
         return state
 
     def open(self, kind: type[S], id: UUID, *, tenant: UUID | None = None) -> S:

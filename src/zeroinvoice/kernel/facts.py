@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Generic, Literal, Self, TypeVar, get_args, get_origin
 from uuid import UUID
 
@@ -79,9 +80,10 @@ class State(Value, Generic[E]):
         raise AssertionError(f"{type(self).__name__} has no evolve")
 
     def told(self, event: Event, at: datetime) -> Self:
-        """The state one recorded event later."""
-        return msgspec.structs.replace(
-            self,
+        """The state one recorded event later. What a stream is, its first event says."""
+        state = self if self.version else _blank(type(self), type(event))(id=self.id)
+        return msgspec.structs.replace(  # type: ignore[return-value]  # nearly always of our kind
+            state,
             version=self.version + 1,
             created_at=self.created_at or at,
             changed_at=at,
@@ -95,6 +97,14 @@ def events_of(kind: type[State[Any]]) -> tuple[type[Event], ...]:
             (union,) = get_args(base)
             return get_args(union) or (union,)
     raise AssertionError(f"{kind.__name__} does not say its events")
+
+
+@lru_cache(maxsize=4096)
+def _blank(asked: type[State[Any]], event: type[Event]) -> type[State[Any]]:
+    """The kind of state whose stream begins with such an event: the one asked for, if it can."""
+    if event in events_of(asked):
+        return asked
+    return next((kind for kind in State.__subclasses__() if event in events_of(kind)), asked)
 
 
 def folded(kind: type[State[Any]], id: UUID, facts: Iterable[Fact]) -> State[Any]:

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Column, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, Select, func, select, tuple_
 
 from zeroinvoice.kernel.refusals import BadInput
 from zeroinvoice.kernel.value import Value
@@ -48,8 +48,8 @@ def page(
     view: type[V],
     paging: Paging,
     *,
-    sorts: Mapping[str, Column[Any]],
-    key: Column[Any],
+    sorts: Mapping[str, ColumnElement[Any]],
+    key: ColumnElement[Any],
 ) -> Page[V]:
     """One page of a statement's rows, as views whose fields are its columns.
 
@@ -92,7 +92,9 @@ def _write(reader: Reader, place: _Place) -> str:
     return f"{text}.{reader.books.keyring.seal('cursor', text)[:22]}"
 
 
-def _read(reader: Reader, cursor: str, asked: str, column: Column[Any], key: Column[Any]) -> _Place:
+def _read(
+    reader: Reader, cursor: str, asked: str, column: ColumnElement[Any], key: ColumnElement[Any]
+) -> _Place:
     text, _, seal = cursor.partition(".")
     wrong = BadInput("This cursor is not one of this list's.", pointer="?cursor", code="bad_cursor")
     if reader.books.keyring.seal("cursor", text)[:22] != seal:
@@ -103,7 +105,7 @@ def _read(reader: Reader, cursor: str, asked: str, column: Column[Any], key: Col
     return _Place(asked, _typed(place.value, column), _typed(place.id, key))
 
 
-def _typed(value: Any, column: Column[Any]) -> Any:
+def _typed(value: Any, column: ColumnElement[Any]) -> Any:
     kind = column.type.python_type
     if kind in (Decimal, datetime, date, UUID):
         return msgspec.convert(value, kind)

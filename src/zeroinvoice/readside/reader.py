@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 from uuid import UUID
 
 import psycopg
@@ -14,7 +14,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from sqlalchemy import Select, Table, select
 
 from zeroinvoice.journal.application import Journal
-from zeroinvoice.journal.mapper import FactMapper
+from zeroinvoice.journal.mapper import GENESIS, FactMapper
 from zeroinvoice.journal.recorder import NEWER
 from zeroinvoice.kernel.clock import local_day
 from zeroinvoice.kernel.facts import Fact, State, folded
@@ -30,6 +30,17 @@ CACHED = 20_000  # states kept in memory
 PATIENCE = 1.0  # seconds a read waits for the projections it uses
 MIN_POSITION_PATIENCE = 2.0  # seconds when the caller named a position
 HEAD = "SELECT coalesce(max(position), 0) FROM facts WHERE tenant_id = %s"
+SPANS = (  # versions of many streams, from one to another
+    "SELECT f.position, f.tenant_id, f.stream, f.version, f.topic, f.state"
+    " FROM unnest(%b::uuid[], %b::int[], %b::int[]) AS w (stream, first, last)"
+    " JOIN facts f ON f.stream = w.stream AND f.version BETWEEN w.first AND w.last"
+    " WHERE f.tenant_id = %s ORDER BY f.position"
+)
+LINKS = (  # the hash of some facts, and that of the tenant's fact before each
+    "SELECT f.position, f.hash, (SELECT b.hash FROM facts b WHERE b.tenant_id = f.tenant_id"
+    " AND b.position < f.position ORDER BY b.position DESC LIMIT 1)"
+    " FROM facts f WHERE f.position = ANY(%b::bigint[]) AND f.tenant_id = %s"
+)
 CHECKPOINTS = "SELECT name, generation, position, shape FROM checkpoints WHERE name = ANY(%s)"
 
 
@@ -120,7 +131,8 @@ class Reader:
         state = self.find(kind, id, tenant=tenant)
         if self.as_of is not None:
             facts = self.history(id)
-            state = cast(S, folded(kind, id, (f for f in facts if f.at <= self.as_of)))
+            then = folded(kind, id, (f for f in facts if f.at <= self.as_of))
+            state = then if isinstance(then, kind) else kind(id=id)
         if state.version == 0:
             raise Missing(f"There is no such {kind.__name__.lower()}.")
         self.shows(state.version, 0)
@@ -131,7 +143,8 @@ class Reader:
         place = (tenant or self.tenant, id)
         if place not in self._states:
             self.states([(kind, id)], tenant=tenant)
-        return cast(S, self._states[place])
+        state = self._states[place]
+        return state if isinstance(state, kind) else kind(id=id)
 
     def states(
         self, wanted: Sequence[tuple[type[State[Any]], UUID]], *, tenant: UUID | None = None
@@ -142,7 +155,8 @@ class Reader:
             with connection.pipeline():
                 settle = self._ask(connection, places)
             settle()
-        return [self._states[place] for _, place in places]
+        found = ((kind, place, self._states[place]) for kind, place in places)
+        return [it if isinstance(it, kind) else kind(id=place[1]) for kind, place, it in found]
 
     def history(self, id: UUID) -> list[Fact]:
         """All facts of one of the tenant's streams, oldest first."""
@@ -153,6 +167,30 @@ class Reader:
             ).fetchall()
         return [self.books.mapper.fact(*row[:6]) for row in rows]
 
+    def histories(self, spans: Sequence[tuple[UUID, int, int]]) -> dict[UUID, list[Fact]]:
+        """Facts of several of the tenant's streams, each from one version to another."""
+        self._enter()
+        found: dict[UUID, list[Fact]] = {stream: [] for stream, _, _ in spans}
+        if not spans:
+            return found
+        columns = [list(column) for column in zip(*spans, strict=True)]
+        with self.books.connection() as connection:
+            rows = connection.execute(
+                SPANS, [*columns, self.tenant], prepare=True, binary=True
+            ).fetchall()
+        for row in rows:
+            found[row[2]].append(self.books.mapper.fact(*row))
+        return found
+
+    def links(self, positions: Sequence[int]) -> dict[int, tuple[bytes, bytes]]:
+        """The hash of each of the tenant's facts, and of its fact before; by position."""
+        self._enter()
+        with self.books.connection() as connection:
+            rows = connection.execute(
+                LINKS, [list(positions), self.tenant], prepare=True, binary=True
+            ).fetchall()
+        return {row[0]: (bytes(row[1]), bytes(row[2] or GENESIS)) for row in rows}
+
     # Many things, from a projection
 
     def mine(self, table: Table, *columns: Any) -> Select[Any]:
@@ -160,11 +198,14 @@ class Reader:
         chosen = columns or tuple(table.columns)
         return select(*chosen).select_from(table).where(table.c.tenant_id == self.tenant)
 
-    def rows(self, statement: Select[Any]) -> list[tuple[Any, ...]]:
+    def rows(
+        self, statement: Select[Any], *, patience: float = PATIENCE
+    ) -> list[tuple[Any, ...]]:
         """The rows of a statement, once its projections have reached the tenant's head.
 
         Sent together with the question how far they are, so an answer that is up to date
-        costs one round trip. Raises `Unavailable` when a named position is not reached.
+        costs one round trip. `patience` is in seconds; after it, rows that lag will do. Raises
+        `Unavailable` when a named position is not reached.
         """
         names = sorted({projection_of(table) for table in _tables(statement)})
         text, params = compiled(statement)
@@ -183,7 +224,7 @@ class Reader:
                     "The read model has not reached X-Min-Position yet.",
                     code="projection_lagging",
                 )
-            if not self._min_position and waited > PATIENCE and rows is not None:
+            if not self._min_position and waited > patience and rows is not None:
                 self.shows(None, behind)
                 return rows
             time.sleep(0.004)

@@ -1,0 +1,86 @@
+"""Payments: record, correct, void."""
+
+from datetime import date
+from typing import Annotated, Any
+from uuid import UUID
+
+from litestar import Response
+from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
+from msgspec import UNSET, UnsetType
+
+from projections.payment_view import PaymentView
+from zeroinvoice.domain import collecting
+from zeroinvoice.domain.client import PaymentMethod
+from zeroinvoice.domain.collecting import AllocationAsked, RecordPayment
+from zeroinvoice.domain.payment import Payment
+from zeroinvoice.http.routes import delete, post, put
+from zeroinvoice.http.writing import Writing
+from zeroinvoice.kernel.desk import Desk
+from zeroinvoice.kernel.money import Exact
+from zeroinvoice.kernel.value import Value
+
+
+class RevisePayment(Value, kw_only=True, forbid_unknown_fields=True):
+    """What shall change of a payment. A field that is not sent stays; null clears it.
+
+    Where money moves (amount, currency, rate, client, invoices) the payment is taken back and
+    entered anew in one commit; both stay visible in its history and the invoices'.
+    """
+
+    amount: Exact | UnsetType = UNSET
+    currency: str | UnsetType = UNSET
+    fx_rate: Exact | None | UnsetType = UNSET
+    fee_amount: Exact | UnsetType = UNSET
+    client_id: UUID | UnsetType = UNSET
+    invoice_id: UUID | None | UnsetType = UNSET
+    allocations: tuple[AllocationAsked, ...] | UnsetType = UNSET
+    method: PaymentMethod | UnsetType = UNSET
+    received_on: date | UnsetType = UNSET
+    reference: str | None | UnsetType = UNSET
+    note: str | None | UnsetType = UNSET
+    send_receipt: bool | UnsetType = UNSET
+
+    def changes(self) -> dict[str, Any]:
+        """The fields that were sent."""
+        sent = ((name, getattr(self, name)) for name in self.__struct_fields__)
+        return {name: value for name, value in sent if value is not UNSET}
+
+
+Reason = Annotated[str | None, QueryParameter(max_length=500, description="why, for the record")]
+XReason = Annotated[str | None, HeaderParameter(name="X-Reason")]
+
+
+@post("/payments")
+async def record(data: JSONBody[RecordPayment], writer: Writing) -> Response[PaymentView]:
+    """Record a payment; 200 with the first one when its external id is known."""
+    payment, is_new = await writer.commit(
+        lambda desk: collecting.record(desk, data, has_key=writer.has_key)
+    )
+    return Response(PaymentView.of(payment), status_code=201 if is_new else 200)
+
+
+@put("/payments/{payment_id:uuid}")
+async def revise(
+    payment_id: FromPath[UUID], data: JSONBody[RevisePayment], writer: Writing
+) -> PaymentView:
+    """Correct a payment."""
+
+    def decision(desk: Desk) -> Payment:
+        return collecting.revise(desk, payment_id, data.changes())
+
+    return PaymentView.of(await writer.commit(decision, wants=[(Payment, payment_id)]))
+
+
+@delete("/payments/{payment_id:uuid}", status_code=200)
+async def void(
+    payment_id: FromPath[UUID], writer: Writing, reason: Reason = None, x_reason: XReason = None
+) -> PaymentView:
+    """Void a payment that should not have been recorded; it stays readable."""
+
+    def decision(desk: Desk) -> Payment:
+        return collecting.void(desk, payment_id, reason or x_reason)
+
+    return PaymentView.of(await writer.commit(decision, wants=[(Payment, payment_id)]))
+
+
+routes = [record, revise, void]

@@ -1,0 +1,140 @@
+"""Changes: what one fact altered, field by field, with every secret covered."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from zeroinvoice.kernel.facts import Event, State
+from zeroinvoice.kernel.value import Value
+
+COVERED = "•••"
+EMPTY: tuple[Any, ...] = (None, [], {})
+TECHNICAL = frozenset({"id", "version", "created_at", "changed_at"})  # the entry says them itself
+
+# A field is covered by the words of its name, so that a new one is covered from its first day.
+SECRET_WORDS = frozenset(
+    {"password", "secret", "token", "tokens", "hash", "hashes", "digest", "otp", "totp",
+     "backup", "pin", "iban", "sealed", "verifier", "key"}
+)  # fmt: skip
+
+LABELS = (  # where a state keeps what people call it; the first that is there
+    ("number",),
+    ("profile", "name"),
+    ("settings", "name"),
+    ("full_name",),
+    ("name",),
+    ("email",),
+    ("reference",),
+)
+
+
+class Change(Value):
+    """One field's old and new value; null where there was none, or is none any more."""
+
+    path: str  # such as content.lines.0.unit_price
+    old: Any
+    new: Any
+
+
+def changes(before: State[Any], after: State[Any]) -> list[Change]:
+    """What differs between two states of one stream."""
+    old, new = dict(_leaves(_public(before))), dict(_leaves(_public(after)))
+    if before.version == 0:
+        old = {}  # what a blank state holds was never there
+        new = {path: value for path, value in new.items() if value not in EMPTY}
+    return [
+        Change(path, _shown(old.get(path)), _shown(new.get(path)))
+        for path in sorted({*old, *new}, key=_in_order)
+        if old.get(path) != new.get(path)
+    ]
+
+
+def event_fields(event: Event) -> list[Change]:
+    """What a fact says, for a stream that is too long to be folded for one entry."""
+    return [
+        Change(path, None, _shown(value))
+        for path, value in _leaves(plain(event))
+        if value not in EMPTY
+    ]
+
+
+def text_of(event: Event) -> str:
+    """The fact's own values as one text to search in; secrets are left out."""
+    leaves = (value for _, value in _leaves(plain(event)))
+    return "\n".join([str(it) for it in leaves if isinstance(it, (str, int)) and it not in EMPTY])
+
+
+def label(state: State[Any]) -> str | None:
+    """What people call a thing: its number, or a name."""
+    for path in LABELS:
+        value: Any = state
+        for name in path:
+            value = getattr(value, name, None)
+        if isinstance(value, str) and value:
+            return value
+    return None
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON would show it, but with unset fields in it and secrets marked."""
+    match value:
+        case msgspec.Struct():
+            names = zip(value.__struct_encode_fields__, value.__struct_fields__, strict=True)
+            return {shown: _kept(shown, getattr(value, name)) for shown, name in names}
+        case Mapping():
+            return {str(name): _kept(str(name), item) for name, item in value.items()}
+        case list() | tuple():
+            return [plain(item) for item in value]
+        case set() | frozenset():
+            return sorted((plain(item) for item in value), key=str)
+        case Enum():
+            return value.value
+        case Decimal():
+            return f"{value:f}"
+        case UUID() | date() | timedelta():
+            return msgspec.to_builtins(value)
+        case _:
+            return value
+
+
+class Secret(Value):
+    """What must not be shown; two of them can still be told apart."""
+
+    of: Any
+
+
+def _kept(name: str, value: Any) -> Any:
+    secret = not SECRET_WORDS.isdisjoint(name.lower().split("_"))
+    return Secret(plain(value)) if secret and value not in EMPTY else plain(value)
+
+
+def _shown(value: Any) -> Any:
+    return COVERED if isinstance(value, Secret) else value
+
+
+def _public(state: State[Any]) -> dict[str, Any]:
+    fields: dict[str, Any] = plain(state)
+    return {name: value for name, value in fields.items() if name not in TECHNICAL}
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every single value in a nested one, with the way to it; an empty container is a value."""
+    inner: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, dict):
+        inner = value.items()
+    elif isinstance(value, list):
+        inner = enumerate(value)
+    if not inner or not value:
+        yield path, value
+        return
+    for name, item in inner:
+        yield from _leaves(item, f"{path}.{name}" if path else str(name))
+
+
+def _in_order(path: str) -> list[tuple[int, str]]:
+    return [(int(step), "") if step.isdecimal() else (-1, step) for step in path.split(".")]

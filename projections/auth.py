@@ -1,0 +1,86 @@
+"""Who is logged in: the user, their workspace and what they may do, read from their streams."""
+
+from datetime import datetime
+from typing import Self
+from uuid import UUID
+
+from zeroinvoice.domain.session import IDLE, Session
+from zeroinvoice.domain.user import User
+from zeroinvoice.domain.workspace import Workspace
+from zeroinvoice.http.reading import Reading
+from zeroinvoice.http.routes import get
+from zeroinvoice.kernel.value import Value
+
+# Views
+
+
+class WorkspaceSummary(Value):
+    id: UUID
+    name: str
+    base_currency: str  # ISO 4217
+    time_zone: str  # IANA
+    fiscal_year_start: int  # month, 1 to 12
+
+
+class TwoFactor(Value):
+    enabled: bool = False
+
+
+class Me(Value, kw_only=True):
+    """A user as they see themselves."""
+
+    id: UUID
+    email: str
+    full_name: str
+    locale: str  # BCP 47
+    time_zone: str  # IANA, the workspace's
+    workspace: WorkspaceSummary
+    role: str
+    permissions: list[str]  # "*" is all there are
+    two_factor: TwoFactor = TwoFactor()
+    sessions: int  # open now
+    created_at: datetime | None
+    version: int
+
+    @classmethod
+    def of(cls, user: User, workspace: Workspace, *, sessions: int) -> Self:
+        settings = workspace.settings
+        return cls(
+            id=user.id,
+            email=user.email,
+            full_name=user.full_name,
+            locale=user.locale,
+            time_zone=settings.time_zone,
+            workspace=WorkspaceSummary(
+                workspace.id,
+                settings.name,
+                settings.base_currency,
+                settings.time_zone,
+                settings.fiscal_year_start,
+            ),
+            role="owner",
+            permissions=["*"],
+            sessions=sessions,
+            created_at=user.created_at,
+            version=user.version,
+        )
+
+
+# Routes
+
+
+@get("/auth/me")
+def me(reader: Reading) -> Me:
+    """Show who is logged in."""
+    user = reader.state(User, reader.user)
+    return Me.of(user, reader.workspace, sessions=_in_use(reader, user))
+
+
+def _in_use(reader: Reading, user: User) -> int:
+    """Sessions that could still be renewed: a user knows only when they began."""
+    open = user.open_sessions(reader.now)
+    found = reader.states([(Session, it.id) for it in open])
+    return sum(it.changed_at is not None and reader.now - it.changed_at < IDLE for it in found)
+
+
+routes = [me]

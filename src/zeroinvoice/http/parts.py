@@ -1,0 +1,29 @@
+"""What a process is put together from, as far as a handler may ask for it by name."""
+
+from typing import Protocol, runtime_checkable
+
+from litestar.di import NamedDependency
+
+from zeroinvoice.http.auth import Tokens
+from zeroinvoice.http.passwords import Passwords
+from zeroinvoice.journal.committer import Committer
+from zeroinvoice.kernel.clock import Clock
+from zeroinvoice.kernel.secrets import Keyring
+from zeroinvoice.readside.reader import Books
+from zeroinvoice.settings import Settings
+
+
+@runtime_checkable
+class Parts(Protocol):
+    """Only `zeroinvoice.app` makes one."""
+
+    settings: Settings
+    clock: Clock
+    keyring: Keyring
+    tokens: Tokens
+    passwords: Passwords
+    committer: Committer
+    books: Books
+
+
+Sharing = NamedDependency[Parts]

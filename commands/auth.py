@@ -135,7 +135,12 @@ class FormOperation(Operation):
         words = Schema(type=OpenAPIType.STRING, max_length=254)
         secret = Schema(type=OpenAPIType.STRING, max_length=LARGEST)
         optional = Schema(type=OpenAPIType.STRING)
-        fields: dict[str, Reference | Schema] = {"username": words, "password": secret, "scope": optional, "otp": optional}
+        fields: dict[str, Reference | Schema] = {
+            "username": words,
+            "password": secret,
+            "scope": optional,
+            "otp": optional,
+        }
         schema = Schema(
             type=OpenAPIType.OBJECT, properties=fields, required=["username", "password"]
         )

@@ -7,7 +7,19 @@ from uuid import UUID
 
 import msgspec
 from litestar.params import FromPath, FromQuery, QueryParameter
-from sqlalchemy import ColumnElement, Date, DateTime, Integer, Numeric, Text, Uuid, and_, func, or_
+from sqlalchemy import (
+    ColumnElement,
+    Date,
+    DateTime,
+    Integer,
+    Numeric,
+    Text,
+    Uuid,
+    and_,
+    func,
+    literal_column,
+    or_,
+)
 
 from projections.clients import client_of
 from zeroinvoice.domain.invoice import (
@@ -288,7 +300,7 @@ def _monthly(of: _Whose, period: Period) -> list[MonthFigures]:
         (1, of.receipts, receipt.received_on, receipt.amount, receipt.currency),
     )
     for place, rows_of, day, amount, currency in asked:
-        month = func.to_char(day, "YYYY-MM")
+        month = func.to_char(day, literal_column("'YYYY-MM'"))  # else it differs from itself
         rows = rows_of(month, currency, func.sum(amount)).where(period.holds(day))
         for name, code, total in of.reader.rows(rows.group_by(month, currency)):
             months.setdefault(name, ({}, {}))[place][code] = text(total, code)

@@ -32,12 +32,12 @@ FILLERS = frozenset(
 
 _number = r"[€£$]?\s?(\d[\d.,]{0,20})(?:\s?((?-i:[A-Z]{3}))\b)?\s?([€£$])?"
 _compared = re.compile(
-    r"(over|above|more than|greater than|exceeding|at least|>=|>"
+    r"(?<!\w)(over|above|more than|greater than|exceeding|at least|>=|>"
     r"|under|below|less than|at most|up to|<=|<)\s*" + _number,
     re.IGNORECASE,
 )
 _between = re.compile(
-    r"between\s+" + r"[€£$]?\s?(\d[\d.,]{0,20})\s*(?:and|to|-)\s*"
+    r"\bbetween\s+" + r"[€£$]?\s?(\d[\d.,]{0,20})\s*(?:and|to|-)\s*"
     + _number,
     re.IGNORECASE,
 )  # fmt: skip

@@ -61,7 +61,7 @@ def search_invoices(reader: Reading, question: str, limit: int) -> InvoiceMatche
         return InvoiceMatches(found, meant)
     asked = meant.text
     holds = all_text.icontains(asked, autoescape=True)
-    resembles = literal(asked).op("<%", is_comparison=True)(all_text)
+    resembles = literal(asked).op("<%", precedence=15, is_comparison=True)(all_text)
     own = _ranked(reader, rows.where(or_(holds, resembles)), _texts(asked), limit)
     best: dict[Any, InvoiceMatch] = {}
     for match in [*own, *_by_client(reader, rows, asked, limit)]:

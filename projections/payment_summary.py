@@ -1,9 +1,10 @@
 """What payments add up to: by currency, over a time, by day, week, month, method or client."""
 
 from datetime import date
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, Any, Literal, assert_never
 
+import msgspec
 from litestar.params import FromQuery, QueryParameter
 from sqlalchemy import ColumnElement, Date, and_, cast, func, literal
 
@@ -43,8 +44,8 @@ class TakingsOf(Value):
 class Summary(Value):
     """Takings by currency: of all, and of each group. Voided payments do not count."""
 
-    received_from: date | None
-    received_to: date | None
+    received_from: date | None = msgspec.field(name="from")
+    received_to: date | None = msgspec.field(name="to")
     group_by: Group | None
     currencies: dict[str, Takings]
     groups: list[TakingsOf]
@@ -122,7 +123,9 @@ def _takings(rows: list[tuple[Any, ...]]) -> dict[str, Takings]:
             net=received - refunded - fees,
             count=count,
             average=rounded(received / count, currency),
-            avg_days_to_pay=(Decimal(days) / Decimal(invoices)).quantize(Decimal("0.1"))
+            avg_days_to_pay=(Decimal(days) / Decimal(invoices)).quantize(
+                Decimal("0.1"), ROUND_HALF_UP
+            )
             if invoices
             else None,
         )

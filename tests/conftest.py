@@ -30,6 +30,7 @@ from zeroinvoice.journal.schema import migrate
 from zeroinvoice.kernel.desk import Desk
 from zeroinvoice.kernel.facts import Actor, Fact, Origin
 from zeroinvoice.kernel.ids import new_id
+from zeroinvoice.policies.runner import Policies
 from zeroinvoice.settings import Settings
 from zeroinvoice.worker import Worker
 
@@ -75,7 +76,7 @@ class Office:
 
 
 class House:
-    """The API and a projector worker on a Postgres of their own, over real HTTP."""
+    """The API, a projector worker and the policies on a Postgres of their own, over real HTTP."""
 
     def __init__(self, database_url: str, data: Path) -> None:
         self.database_url = database_url
@@ -91,8 +92,10 @@ class House:
             )
         )
         self.worker = Worker(database_url, projections.projectors)
+        self.policies = Policies(self.settings, database_url, self.clock)
         self._threads = [
-            threading.Thread(target=run, daemon=True) for run in (self._server.run, self.worker.run)
+            threading.Thread(target=run, daemon=True)
+            for run in (self._server.run, self.worker.run, self.policies.run)
         ]
 
     def start(self) -> None:
@@ -104,6 +107,7 @@ class House:
     def stop(self) -> None:
         self._server.should_exit = True
         self.worker.stop()
+        self.policies.stop()
         for thread in self._threads:
             thread.join(10)
 
@@ -140,7 +144,9 @@ class House:
 
     def _installed(self) -> bool:
         with psycopg.connect(self.database_url, autocommit=True) as connection:
-            rows = connection.execute("SELECT count(*) FROM checkpoints").fetchone()
+            rows = connection.execute(
+                "SELECT count(*) FROM checkpoints WHERE name NOT LIKE 'policy:%'"
+            ).fetchone()
         return rows is not None and rows[0] == len(projections.projectors)
 
 

@@ -10,6 +10,7 @@ import structlog
 
 from zeroinvoice.journal.application import Journal
 from zeroinvoice.journal.schema import CHANNEL, WORK_ROLE, conninfo
+from zeroinvoice.journal.store import Lost
 from zeroinvoice.readside.projector import (
     LIVE_BATCH,
     Follower,
@@ -56,7 +57,7 @@ class Worker:
                     refresh(connection, self._projectors, self._journal)
                     pause = 0.1
                     self._follow(connection, ear)
-            except psycopg.Error as lost:
+            except (psycopg.OperationalError, psycopg.InterfaceError, Lost) as lost:
                 log.warning("database away", reason=str(lost).strip(), retry_in=pause)
                 self._stop.wait(pause)
                 pause = min(pause * 2, 5.0)

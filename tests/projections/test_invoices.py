@@ -1,7 +1,7 @@
 """Invoices as lists show them: filters, pages, what is overdue, and how fresh it all is."""
 
 import threading
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -229,7 +229,7 @@ def test_an_invoice_is_overdue_from_the_midnight_of_the_tenant_on(house: Any) ->
     office = house.office(time_zone="Pacific/Auckland")
     try:
         client_id = client_of(office)
-        due = date.today() + timedelta(days=40)
+        due = datetime.now(UTC).date() + timedelta(days=40)
         invoice = sent(office, client_id, due_date=due.isoformat())
         midnight = datetime.combine(due + timedelta(days=1), datetime.min.time())
         from zoneinfo import ZoneInfo
@@ -266,7 +266,7 @@ def test_overdue_lists_the_longest_first_with_totals_by_currency(
     office: Any, client_id: str
 ) -> None:
     """A4-13; never add two currencies."""
-    day = date.today()
+    day = datetime.now(UTC).date()
     yen = client_of(office, "Nippon", "JPY")
 
     def due(days: int) -> dict[str, str]:
@@ -292,7 +292,7 @@ def test_a_deposit_that_is_not_paid_makes_it_overdue_before_the_rest_is(
     office: Any, client_id: str
 ) -> None:
     """With a deposit, the first instalment that is not covered decides."""
-    day = date.today()
+    day = datetime.now(UTC).date()
     invoice = sent(
         office,
         client_id,
@@ -323,7 +323,7 @@ def _pay(office: Any, invoice: dict[str, Any], amount: str) -> None:
     def paid(desk: Any) -> None:
         state = desk.open(Invoice, UUID(invoice["id"]))
         money = Money(Decimal(amount).quantize(Decimal("0.01")), invoice["currency"])
-        desk.record(state, state.receive(uuid4(), money, date.today()))
+        desk.record(state, state.receive(uuid4(), money, datetime.now(UTC).date()))
 
     office.house.commit(office.tenant, paid)
 

@@ -438,7 +438,7 @@ class Invoice(State[InvoiceEvent]):
             raise Refused(
                 f"Invoice {self.number} is {self.status.replace('_', ' ')} and takes no payment.",
                 code="invoice_closed",
-                status=str(self.status),
+                invoice_status=str(self.status),
             )
 
     def stay(self, goal: str) -> Events:
@@ -456,7 +456,7 @@ class Invoice(State[InvoiceEvent]):
         return Refused(
             f"This invoice is {self.status.replace('_', ' ')} and cannot become {goal}.",
             code="wrong_state",
-            status=str(self.status),
+            invoice_status=str(self.status),
             allowed_transitions=allowed,
         )
 

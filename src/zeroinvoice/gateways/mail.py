@@ -98,10 +98,12 @@ class SmtpMailer:
             if _is_final(no):
                 raise Refused("The mail server refuses this letter.", code="mail_refused") from no
             raise Unavailable("The mail server does not take the letter now.") from no
-        except (aiosmtplib.SMTPException, OSError, ssl.SSLError) as away:
-            if isinstance(away, aiosmtplib.SMTPNotSupported) and not letter.to.isascii():
-                raise Refused("The server cannot write to that address.", code="mail_refused") from away
-            raise Unavailable("The mail server cannot be reached or used.") from away
+        except (aiosmtplib.SMTPException, OSError, ssl.SSLError) as no:
+            if isinstance(no, aiosmtplib.SMTPNotSupported) and not letter.to.isascii():
+                raise Refused(
+                    "The server cannot write to that address.", code="mail_refused"
+                ) from no
+            raise Unavailable("The mail server cannot be reached or used.") from no
 
 
 def mailer_of(settings: Settings) -> Mailer:

@@ -28,7 +28,7 @@ def decoded(body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.convert(parsed, kind, dec_hook=from_text)
     except msgspec.ValidationError as wrong:
-        raise _explained(wrong) from None
+        raise explained(wrong) from None
 
 
 def parse(body: bytes) -> Any:
@@ -135,7 +135,7 @@ def check_text(text: str, pointer: str) -> None:
 _PATH = re.compile(r"\.([A-Za-z0-9_]+)|\[(\d+|\.\.\.)\]")
 
 
-def _explained(wrong: msgspec.ValidationError) -> BadInput:
+def explained(wrong: msgspec.ValidationError) -> BadInput:
     message, _, path = str(wrong).partition(" - at `$")
     steps = (name or ("-" if index == "..." else index) for name, index in _PATH.findall(path))
     pointer = "".join(f"/{step}" for step in steps)

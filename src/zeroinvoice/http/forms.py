@@ -7,7 +7,7 @@ import msgspec
 from litestar import Request
 from litestar.datastructures import UploadFile
 
-from zeroinvoice.http.bodies import check_text
+from zeroinvoice.http.bodies import check_text, explained
 from zeroinvoice.http.routes import UnsupportedMedia
 from zeroinvoice.kernel.refusals import BadInput
 
@@ -40,7 +40,7 @@ async def form(request: Request[Any, Any, Any], kind: type[T]) -> T:
     try:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as wrong:
-        raise BadInput(f"{wrong}.") from None
+        raise explained(wrong) from None
 
 
 def _url_encoded(body: bytes) -> list[tuple[str, str]]:
@@ -56,7 +56,7 @@ def _url_encoded(body: bytes) -> list[tuple[str, str]]:
 async def _multipart(request: Request[Any, Any, Any]) -> list[tuple[str, str]]:
     await request.body()  # kept for whoever reads it next; the stream can be read only once
     try:
-        fields = (await request.form()).multi_items()
+        fields = list((await request.form()).multi_items())
     except (LookupError, ValueError):  # a part in no encoding there is
         raise BadInput("The form is not UTF-8.") from None
     if any(isinstance(value, UploadFile) for _, value in fields):

@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from zeroinvoice.domain.session import Session
 from zeroinvoice.domain.workspace import Workspace
 from zeroinvoice.http.auth import Principal
+from zeroinvoice.http.bodies import check_text
 from zeroinvoice.http.edge import told
 from zeroinvoice.kernel.refusals import BadInput
 from zeroinvoice.readside.reader import Books, Reader, instant
@@ -21,6 +22,8 @@ class RequestReader(Reader):
     def __init__(
         self, books: Books, principal: Principal, now: datetime, request: Request[Any, Any, Any]
     ) -> None:
+        for name, value in request.query_params.multi_items():
+            check_text(value, f"?{name}")
         self.principal = principal
         as_of = request.query_params.get("as_of")
         self._told = told(request.scope)

@@ -38,7 +38,8 @@ def _unsupported() -> UnsupportedMedia:
 
 def operation_id(handler: HTTPRouteHandler, method: Any, path: Any) -> str:
     """`area.verb`, such as `invoices.send`."""
-    area = handler.fn.__module__.rpartition(".")[2]
+    function = getattr(handler.fn, "func", handler.fn)  # a plain function is wrapped by Litestar
+    area = function.__module__.rpartition(".")[2]
     return f"{area}.{handler.handler_name.rpartition('.')[2]}"
 
 

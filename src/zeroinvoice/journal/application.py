@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from uuid import UUID
 
 from eventsourcing.application import Application
-from eventsourcing.persistence import ApplicationRecorder, Mapper
+from eventsourcing.persistence import ApplicationRecorder, Mapper, PersistenceError
 from eventsourcing.utils import strtobool
 
 from zeroinvoice.domain import EVENTS
@@ -15,6 +15,7 @@ from zeroinvoice.journal.recorder import (
     RolePool,
     Row,
 )
+from zeroinvoice.journal.store import Lost
 from zeroinvoice.kernel.facts import Event, Fact
 
 Recorder = PostgresFactRecorder | MemoryFactRecorder
@@ -55,8 +56,14 @@ class Journal(Application[UUID]):
         return self.recorder.max_notification_id() or 0
 
     def rows_since(self, position: int, limit: int) -> list[Row]:
-        """At most `limit` rows after a position, none skipped: positions have no gaps."""
-        rows = self._recorder.rows_since(position, limit)
+        """At most `limit` rows after a position, none skipped: positions have no gaps.
+
+        Raises `Lost` when the database is away.
+        """
+        try:
+            rows = self._recorder.rows_since(position, limit)
+        except PersistenceError as lost:
+            raise Lost(str(lost)) from lost
         if rows and (rows[0][0] != position + 1 or rows[-1][0] != position + len(rows)):
             raise AssertionError(f"the journal has a gap after position {position}")
         return rows

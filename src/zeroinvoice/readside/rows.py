@@ -180,8 +180,13 @@ class Books:
                 project(*units, fact)
             except Exception as fault:
                 raise Halted(self.name, fact.position, fault) from fault
-        for unit in units:
-            unit.flush()
+        try:
+            for unit in units:
+                unit.flush()
+        except (psycopg.OperationalError, psycopg.InterfaceError):
+            raise  # the database is away; the facts are not to blame
+        except psycopg.Error as fault:
+            raise Halted(self.name, facts[0].position, fault) from fault
 
     def forget(self) -> None:
         for unit in self._units:

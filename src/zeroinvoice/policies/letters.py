@@ -1,0 +1,102 @@
+"""Letters: the way back in, and word of what happened to an account (NIST SP 800-63B, 4.6)."""
+
+from datetime import datetime, timedelta
+from functools import partial
+from uuid import UUID
+
+from zeroinvoice.domain.mailbox import RESET_LASTS, Mailbox, PasswordResetAsked, reset_token
+from zeroinvoice.domain.user import LoggedIn, PasswordReset, SessionRevoked, User
+from zeroinvoice.domain.workspace import Workspace
+from zeroinvoice.gateways.mail import Letter, Mailer
+from zeroinvoice.kernel.clock import zone
+from zeroinvoice.kernel.facts import HOUSE, Fact
+from zeroinvoice.kernel.secrets import Keyring
+from zeroinvoice.policies.policy import Action, Look
+
+NOTICE_LASTS = timedelta(days=3)  # after which nobody would understand a notice any more
+
+RESET = """Somebody, most likely you, asked to set a new password for your account.
+
+Open this link within one hour to choose one:
+
+{link}
+
+If it was not you, do nothing: your password stays as it is.
+"""
+
+CHANGED = """The password of your account was set anew on {when}, by a link we mailed to you.
+Every session was ended; log in with the new password.
+
+If it was not you, ask for another link at once: {home}
+"""
+
+NEW_DEVICE = """Your account was logged in to on {when} from a device we have not seen before.
+
+Program: {agent}
+Address: {ip}
+
+If it was you, there is nothing to do. If not, set a new password at once: {home}
+"""
+
+COPIED = """On {when} somebody used a key to one of your sessions that had been used before.
+It may have been copied, so we ended that session. Log in again, and set a new password
+if you cannot explain it: {home}
+"""
+
+
+class Letters:
+    """Writes letters; links lead to where the settings say, never to where a request says."""
+
+    name = "policy:letters"
+
+    def __init__(self, mailer: Mailer, keyring: Keyring, public_url: str) -> None:
+        self._mailer = mailer
+        self._keyring = keyring
+        self._public_url = public_url
+
+    async def react(self, fact: Fact, look: Look) -> list[Action]:
+        match fact.event:
+            case PasswordResetAsked():
+                return await self._reset(fact, look)
+            case PasswordReset():
+                return [await self._notice(fact, look, "Your password was changed", CHANGED)]
+            case LoggedIn(new_device=True):
+                return [await self._notice(fact, look, "A login from a new device", NEW_DEVICE)]
+            case SessionRevoked():
+                return [await self._notice(fact, look, "A session was ended", COPIED)]
+            case _:
+                return []
+
+    async def _reset(self, fact: Fact, look: Look) -> list[Action]:
+        mailbox = await look(Mailbox, HOUSE, fact.stream)
+        if not mailbox.claimed or mailbox.reset != fact.version:
+            return []  # nobody's address, or a later letter has made this one void
+        token = reset_token(self._keyring, fact.stream, fact.version)
+        text = RESET.format(link=f"{self._public_url}/reset-password?token={token}")
+        user = await look(User, mailbox.tenant, mailbox.user_id)
+        return [self._letter(fact, user.email, "Set a new password", text, RESET_LASTS)]
+
+    async def _notice(self, fact: Fact, look: Look, subject: str, text: str) -> Action:
+        user = await look(User, fact.tenant, fact.stream)
+        workspace = await look(Workspace, fact.tenant, fact.tenant)
+        agent = "".join(c for c in fact.origin.agent or "unknown" if c.isprintable())
+        text = text.format(
+            when=_when(fact.at, workspace.settings.time_zone),
+            agent=agent[:100],
+            ip=fact.origin.ip or "unknown",
+            home=self._public_url,
+        )
+        return self._letter(fact, user.email, subject, text, NOTICE_LASTS)
+
+    def _letter(self, fact: Fact, to: str, subject: str, text: str, lasts: timedelta) -> Action:
+        key = _key(fact.stream, fact.version)
+        letter = Letter(key, to, subject, text, fact.at)
+        return Action(key, fact.at + lasts, partial(self._mailer.send, letter))
+
+
+def _key(stream: UUID, version: int) -> str:
+    return f"{stream.hex}.{version}"
+
+
+def _when(at: datetime, zone_name: str) -> str:
+    return f"{at.astimezone(zone(zone_name)):%Y-%m-%d at %H:%M} ({zone_name})"

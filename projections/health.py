@@ -1,10 +1,11 @@
 """Health: whether writes are taken, for whoever watches over the service; no login needed."""
 
 from litestar import Response
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery
 
+from zeroinvoice.http.parts import Sharing
 from zeroinvoice.http.routes import get
-from zeroinvoice.http.watching import Watching
 from zeroinvoice.kernel.value import Value
 from zeroinvoice.readside.pulse import Checks
 
@@ -31,23 +32,28 @@ class Readiness(Value):
 # Routes
 
 
-@get("/health", errors=(400,))
-async def health(pulse: Watching, verbose: FromQuery[bool] = False) -> Response[Health]:
+def _refusing(body: type[Value]) -> dict[int, ResponseSpec]:
+    words = "Writes cannot be accepted at the moment"
+    return {503: ResponseSpec(body, description=words, generate_examples=False)}
+
+
+@get("/health", errors=(400,), responses=_refusing(Health))
+async def health(parts: Sharing, verbose: FromQuery[bool] = False) -> Response[Health]:
     """Say whether the service is healthy: 503 only when writes cannot be accepted.
 
     A read model that stands still does not make the service unhealthy; `verbose` shows it.
     """
-    checks = await pulse.checks()
+    checks = await parts.pulse.checks()
     sound = checks.sound if verbose else checks.accepting
     status = "healthy" if sound else "degraded"
     body = Health(status, SERVICE, checks if verbose else None)
     return Response(body, status_code=200 if checks.accepting else 503)
 
 
-@get("/ready", errors=())
-async def ready(pulse: Watching) -> Response[Readiness]:
+@get("/ready", errors=(), responses=_refusing(Readiness))
+async def ready(parts: Sharing) -> Response[Readiness]:
     """Say whether to send requests here, and what stands still: 503 when writes are refused."""
-    checks = await pulse.checks()
+    checks = await parts.pulse.checks()
     if not checks.accepting:
         return Response(Readiness("refusing", checks), status_code=503)
     return Response(Readiness("ready" if checks.sound else "degraded", checks), status_code=200)

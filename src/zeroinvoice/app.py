@@ -12,8 +12,6 @@ import psycopg
 import uvicorn
 from litestar import Litestar, Request, Router
 from litestar.di import Provide
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ASGIApp
 
 import commands
@@ -26,7 +24,7 @@ from zeroinvoice.http.passwords import Passwords
 from zeroinvoice.http.problems import handlers
 from zeroinvoice.http.reading import RequestReader
 from zeroinvoice.http.routes import ApiRequest
-from zeroinvoice.http.schema import ExactSchema
+from zeroinvoice.http.schema import ExactSchema, described
 from zeroinvoice.http.writing import Writer
 from zeroinvoice.journal.application import Journal
 from zeroinvoice.journal.committer import Committer
@@ -128,17 +126,11 @@ def create_app(settings: Settings, database_url: str, *, clock: Clock = system_c
             "reader": Provide(reader),
             "listing": Provide(paging, sync_to_thread=False),
             "parts": Provide(lambda: parts, sync_to_thread=False),
-            "pulse": Provide(lambda: parts.pulse, sync_to_thread=False),
         },
         exception_handlers=handlers,
         lifespan=[running],
         request_max_body_size=LARGEST_BODY,
-        openapi_config=OpenAPIConfig(
-            title="ZeroInvoice",
-            version="0.1.0",
-            path="/schema",
-            render_plugins=[JsonRenderPlugin()],
-        ),
+        openapi_config=described(),
         plugins=[ExactSchema()],
         logging_config=None,
     )

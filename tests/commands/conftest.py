@@ -2,6 +2,7 @@
 
 import email
 import itertools
+import time
 from collections.abc import Callable, Iterator
 from email.message import EmailMessage
 from email.policy import default
@@ -69,7 +70,15 @@ class Visitor:
         journal = self.house.parts.journal
         return [type(it.event).__name__ for it in journal.history(self.tenant, stream or self.user)]
 
-    def letters(self, house: Any = None) -> list[EmailMessage]:
+    def mailed(self, many: int) -> list[EmailMessage]:
+        """The letters to this visitor, once there are so many."""
+        until = time.monotonic() + 15
+        while len(letters := self.letters()) < many:
+            assert time.monotonic() < until, f"waited for {many} letters, got {len(letters)}"
+            time.sleep(0.02)
+        return letters
+
+    def letters(self) -> list[EmailMessage]:
         """The letters to this visitor so far, the oldest first."""
         folder = self.house.settings.mail_dir
         found = [

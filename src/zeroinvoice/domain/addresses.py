@@ -26,7 +26,7 @@ CITY_FIRST = frozenset(  # "City, Region Postcode"
     {"AU", "CA", "GB", "IE", "IN", "JP", "NZ", "PR", "US", "ZA"}
 )
 
-_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,4}")
 
 
 class Address(Value, omit_defaults=True):

@@ -94,7 +94,7 @@ class Tokens:
                 UUID(claims["sid"]),
                 datetime.fromtimestamp(expires, self._clock().tzinfo),
             )
-        except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError):
+        except (jwt.InvalidTokenError, ValueError, TypeError, AttributeError, OverflowError):
             raise Unauthenticated("The access token is not valid.") from None
 
     def refresh(self, tenant: UUID, session: UUID, generation: int) -> str:

@@ -9,6 +9,7 @@ from zeroinvoice.http.passwords import Passwords
 from zeroinvoice.journal.committer import Committer
 from zeroinvoice.kernel.clock import Clock
 from zeroinvoice.kernel.secrets import Keyring
+from zeroinvoice.readside.pulse import Pulse
 from zeroinvoice.readside.reader import Books
 from zeroinvoice.settings import Settings
 
@@ -24,6 +25,7 @@ class Parts(Protocol):
     passwords: Passwords
     committer: Committer
     books: Books
+    pulse: Pulse
 
 
 Sharing = NamedDependency[Parts]

@@ -1,13 +1,14 @@
 """Routes: the five verbs as this house uses them, and a request that reads JSON our way."""
 
 from collections.abc import Callable
-from inspect import iscoroutinefunction
+from inspect import getdoc, iscoroutinefunction, signature
 from typing import Any
 
 import litestar
 from litestar import Request
 from litestar.exceptions import ClientException
 from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
 
 from zeroinvoice.http.bodies import decoded
 from zeroinvoice.http.problems import documented
@@ -43,12 +44,37 @@ def operation_id(handler: HTTPRouteHandler, method: Any, path: Any) -> str:
     return f"{area}.{handler.handler_name.rpartition('.')[2]}"
 
 
-def _tag(function: Callable[..., Any]) -> str:
-    return function.__module__.rpartition(".")[2].replace("_", " ")
+def _tag(path: str | list[str]) -> str:
+    """The heading a route stands under in the API's description: the first word of its path."""
+    first = path if isinstance(path, str) else path[0]
+    word = first.lstrip("/").partition("/")[0]
+    return {"ready": "health"}.get(word, word.replace("-", " "))
+
+
+def _security(function: Callable[..., Any]) -> list[dict[str, list[str]]]:
+    """Who has asked for a writer or a reader is logged in; every other route is for anybody."""
+    inside = not {"writer", "reader"}.isdisjoint(signature(function).parameters)
+    return [{"bearer": []}] if inside else [{}]
+
+
+def _described(path: str | list[str], function: Callable[..., Any]) -> dict[str, Any]:
+    """What the API's description says of a route; its docstring begins with the summary."""
+    summary, _, more = (getdoc(function) or "").partition("\n\n")
+    return {
+        "operation_id": operation_id,
+        "tags": [_tag(path)],
+        "security": _security(function),
+        "summary": " ".join(summary.split()).rstrip("."),
+        "description": " ".join(more.split()) or None,
+    }
 
 
 def get(
-    path: str | list[str], *, errors: tuple[int, ...] = READ_ERRORS, **options: Any
+    path: str | list[str],
+    *,
+    errors: tuple[int, ...] = READ_ERRORS,
+    responses: dict[int, ResponseSpec] | None = None,
+    **options: Any,
 ) -> Callable[[Callable[..., Any]], HTTPRouteHandler]:
     """A read: a plain function, run in the bounded thread pool, unless it is async itself."""
 
@@ -56,9 +82,8 @@ def get(
         return litestar.get(
             path,
             sync_to_thread=None if iscoroutinefunction(function) else True,
-            operation_id=operation_id,
-            tags=[_tag(function)],
-            responses=documented(*errors),
+            responses={**documented(*errors), **(responses or {})},
+            **_described(path, function),
             **options,
         )(function)
 
@@ -76,9 +101,8 @@ def _writes(verb: Any, status: int) -> Route:
             handler: HTTPRouteHandler = verb(
                 path,
                 status_code=status_code,
-                operation_id=operation_id,
-                tags=[_tag(function)],
                 responses=documented(*WRITE_ERRORS),
+                **_described(path, function),
                 **options,
             )(function)
             return handler

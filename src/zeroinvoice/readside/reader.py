@@ -198,9 +198,7 @@ class Reader:
         chosen = columns or tuple(table.columns)
         return select(*chosen).select_from(table).where(table.c.tenant_id == self.tenant)
 
-    def rows(
-        self, statement: Select[Any], *, patience: float = PATIENCE
-    ) -> list[tuple[Any, ...]]:
+    def rows(self, statement: Select[Any], *, patience: float = PATIENCE) -> list[tuple[Any, ...]]:
         """The rows of a statement, once its projections have reached the tenant's head.
 
         Sent together with the question how far they are, so an answer that is up to date

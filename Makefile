@@ -34,14 +34,13 @@ check: $(for_dev) ## Format, lint, types, import contracts and house rules: befo
 	$(python) -m pytest -q tests/house
 
 bench: $(for_dev) ## Measure speed and memory
-	$(python) tests/bench/run.py
+	$(python) tests/bench/run.py --out docs/benchmarks.md
 
 crash: $(for_dev) ## Kill processes and cut connections while others write, and count what was lost
-	$(python) tests/faults/run.py
+	FAULT_ROUNDS=50 $(python) -m pytest -n 0 -s tests/faults
 
 events: $(for_dev) ## Write the catalogue of events anew (docs/events.md)
-	$(python) -P -m zeroinvoice events > docs/events.md.new
-	mv docs/events.md.new docs/events.md
+	$(python) -P -m zeroinvoice events
 
 lock: $(for_dev) ## Pin requirements/*.txt anew, with hashes (needs uv in .venv)
 	$(compile) -o requirements/run.txt pyproject.toml requirements/run.in

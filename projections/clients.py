@@ -327,6 +327,7 @@ def payment_settings(client_id: FromPath[UUID], reader: Reading) -> PaymentSetti
     workspace = reader.state(Workspace, reader.tenant)
     client = reader.state(Client, client_id)
     client.assert_there()
+    reader.follows_more()  # what is inherited changes with the workspace
     return PaymentSettingsView.of(client, workspace.settings)
 
 

@@ -43,6 +43,7 @@ from zeroinvoice.domain.invoice import (
     InvoiceSent,
     InvoiceSentAgain,
     InvoiceWrittenOff,
+    Status,
 )
 from zeroinvoice.http.paging import Listing
 from zeroinvoice.http.reading import Reading
@@ -393,6 +394,8 @@ def show(invoice_id: FromPath[UUID], reader: Reading) -> InvoiceView:
     """Show one invoice, now or as it was at `as_of`."""
     invoice = reader.state(Invoice, invoice_id)
     invoice.assert_there()
+    if invoice.status is Status.SENT:
+        reader.follows_more()  # the calendar decides whether it is overdue
     return InvoiceView.of(invoice, today_of(reader))
 
 

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import hypothesis
 import psycopg
 import pytest
 import uvicorn
+from psycopg import sql
 
 import projections
 from zeroinvoice.app import Parts, create_app
@@ -31,6 +32,7 @@ from zeroinvoice.kernel.desk import Desk
 from zeroinvoice.kernel.facts import Actor, Fact, Origin
 from zeroinvoice.kernel.ids import new_id
 from zeroinvoice.policies.runner import Policies
+from zeroinvoice.readside.projector import Projector
 from zeroinvoice.settings import Settings
 from zeroinvoice.worker import Worker
 
@@ -78,7 +80,12 @@ class Office:
 class House:
     """The API, a projector worker and the policies on a Postgres of their own, over real HTTP."""
 
-    def __init__(self, database_url: str, data: Path) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        data: Path,
+        projectors: tuple[Projector, ...] = projections.projectors,
+    ) -> None:
         self.database_url = database_url
         self.clock = MovableClock()
         self.settings = Settings.from_env({"ZEROINVOICE_DATA": str(data), "PORT": str(free_port())})
@@ -91,7 +98,7 @@ class House:
                 self.app, port=self.settings.port, log_level="warning", timeout_graceful_shutdown=2
             )
         )
-        self.worker = Worker(database_url, projections.projectors)
+        self.worker = Worker(database_url, projectors)
         self.policies = Policies(self.settings, database_url, self.clock)
         self._threads = [
             threading.Thread(target=run, daemon=True)
@@ -187,6 +194,37 @@ def house(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     try:
         yield it
     finally:
+        it.stop()
+
+
+@pytest.fixture
+def new_database(database_url: str) -> Callable[[], str]:
+    """Makes an empty database in the test process's cluster, for what must be alone."""
+
+    def made() -> str:
+        name = f"test_{uuid4().hex}"
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        return psycopg.conninfo.make_conninfo(database_url, dbname=name)
+
+    return made
+
+
+@pytest.fixture
+def open_house(tmp_path: Path) -> Iterator[Callable[..., House]]:
+    """Starts a house on a database of its own, with other folds if need be."""
+    opened: list[House] = []
+
+    def opening(
+        database_url: str, projectors: tuple[Projector, ...] = projections.projectors
+    ) -> House:
+        it = House(database_url, tmp_path, projectors)
+        opened.append(it)
+        it.start()
+        return it
+
+    yield opening
+    for it in opened:
         it.stop()
 
 

@@ -271,7 +271,7 @@ def events(output: str) -> None:
 @cli.command()
 def demo() -> None:
     """Fill a workspace with a year of business, through the public API, and print its login."""
-    from zeroinvoice import demo as story
+    import zeroinvoice.demo as story
     from zeroinvoice.settings import local_url
 
     settings = read_settings()

@@ -71,7 +71,9 @@ def writes(bench: Bench) -> Iterator[Contestants]:
     ):
         own = invoice(ours.client)
         yield {
-            "create": loaded(bench, ours.port, [ours.request("POST", "/api/invoices/", own)], [201]),
+            "create": loaded(
+                bench, ours.port, [ours.request("POST", "/api/invoices/", own)], [201]
+            ),
             "insert": loaded(bench, port, [request("POST", "/insert", body)], [201]),
             "echo": loaded(bench, port, [request("POST", "/echo", body)], [201]),
             "send": partial(_send, bench, ours, own),

@@ -62,7 +62,9 @@ class Service:
 
 
 @contextlib.contextmanager
-def service(url: str, *, workers: Sequence[str] = ("work",), processes: int = 2) -> Iterator[Service]:
+def service(
+    url: str, *, workers: Sequence[str] = ("work",), processes: int = 2
+) -> Iterator[Service]:
     """Serve a database with two API processes and the workers that always run beside them."""
     migrate(url)
     with tempfile.TemporaryDirectory(prefix="zeroinvoice-bench-") as folder:
@@ -117,7 +119,9 @@ async def _committed(committer: Committer, tenant: UUID, decision: Callable[[Des
 
 def commits(url: str, seconds: float, concurrent: int = 64, tenants: int = 8) -> float:
     """One-fact commits/s through the journal, from `concurrent` callers over some tenants."""
-    settings = Settings.from_env({"ZEROINVOICE_DATA": tempfile.mkdtemp(prefix="zeroinvoice-bench-")})
+    settings = Settings.from_env(
+        {"ZEROINVOICE_DATA": tempfile.mkdtemp(prefix="zeroinvoice-bench-")}
+    )
     parts = Parts(settings, url, system_clock)
     return asyncio.run(_commits(parts.committer, seconds, concurrent, tenants))
 

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+import psycopg
 import pytest
 
 PASSWORD = "correct horse battery"
@@ -69,6 +70,14 @@ class Visitor:
         """The names of what is on record of the user, or of another stream of theirs."""
         journal = self.house.parts.journal
         return [type(it.event).__name__ for it in journal.history(self.tenant, stream or self.user)]
+
+    def head(self) -> int:
+        """The journal's last position."""
+        with psycopg.connect(self.house.database_url, autocommit=True) as connection:
+            row = connection.execute("SELECT coalesce(max(position), 0) FROM facts").fetchone()
+        assert row is not None
+        position: int = row[0]
+        return position
 
     def mailed(self, many: int) -> list[EmailMessage]:
         """The letters to this visitor, once there are so many."""

@@ -22,7 +22,7 @@ from zeroinvoice.domain.mailbox import (
 )
 from zeroinvoice.domain.passwords import canonical, check_strength
 from zeroinvoice.domain.session import Session, SessionEnded, SessionStarted
-from zeroinvoice.domain.throttle import AttemptCounted, AttemptsForgiven, Throttle, network_of
+from zeroinvoice.domain.throttle import AttemptCounted, AttemptsCleared, Throttle, network_of
 from zeroinvoice.domain.user import MOST_SESSIONS, LoggedIn, LoggedOut, User, UserRegistered
 from zeroinvoice.kernel.desk import Desk
 from zeroinvoice.kernel.facts import Event, State
@@ -74,7 +74,7 @@ def test_an_hour_without_attempts_forgets_them() -> None:
 
 
 def test_the_right_password_forgives_and_says_so_only_when_there_is_something() -> None:
-    assert list(failed(2).forgive()) == [AttemptsForgiven()]
+    assert list(failed(2).forgive()) == [AttemptsCleared()]
     assert list(Throttle().forgive()) == []
 
 

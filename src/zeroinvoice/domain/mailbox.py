@@ -34,11 +34,11 @@ class PasswordResetUsed(Event):
     pass
 
 
-class StrangerTurnedAway(Event):
+class StrangerRefused(Event):
     """Somebody tried to log in under an address that nobody has claimed."""
 
 
-MailboxEvent = AddressClaimed | PasswordResetAsked | PasswordResetUsed | StrangerTurnedAway
+MailboxEvent = AddressClaimed | PasswordResetAsked | PasswordResetUsed | StrangerRefused
 
 # State
 
@@ -64,7 +64,7 @@ class Mailbox(State[MailboxEvent]):
                 return self.but(reset=self.version, asked_at=asked_at[-MOST_RESETS:])
             case PasswordResetUsed():
                 return self.but(reset=0)
-            case StrangerTurnedAway():
+            case StrangerRefused():
                 return self
             case _:
                 assert_never(event)
@@ -86,7 +86,7 @@ class Mailbox(State[MailboxEvent]):
         yield PasswordResetUsed()
 
     def turn_away(self) -> Events:
-        yield StrangerTurnedAway()
+        yield StrangerRefused()
 
 
 def normalised(address: str) -> str:

@@ -26,11 +26,11 @@ class AttemptCounted(Event):
     purpose: Purpose
 
 
-class AttemptsForgiven(Event):
+class AttemptsCleared(Event):
     """The right password came: what was counted for this account here is void."""
 
 
-ThrottleEvent = AttemptCounted | AttemptsForgiven
+ThrottleEvent = AttemptCounted | AttemptsCleared
 
 # State
 
@@ -47,7 +47,7 @@ class Throttle(State[ThrottleEvent]):
                 at = self.changed_at or BEFORE
                 anew = at - self.last_at > FORGOTTEN
                 return self.but(counted=1 if anew else self.counted + 1, last_at=at)
-            case AttemptsForgiven():
+            case AttemptsCleared():
                 return self.but(counted=0)
             case _:
                 assert_never(event)
@@ -70,7 +70,7 @@ class Throttle(State[ThrottleEvent]):
 
     def forgive(self) -> Events:
         if self.counted:
-            yield AttemptsForgiven()
+            yield AttemptsCleared()
 
 
 def throttle_id(purpose: Purpose, network: str, account: str = "") -> UUID:

@@ -26,13 +26,14 @@ PRIVATE = (b"cache-control", b"no-store")
 class Told:
     """What the reader or writer of a request has to say in the answer's headers."""
 
-    __slots__ = ("empty", "lag", "position", "replayed", "version")
+    __slots__ = ("empty", "lag", "position", "replayed", "version", "whole")
 
     def __init__(self) -> None:
         self.position: int | None = None
         self.version: int | None = None
         self.lag = 0
         self.replayed = False
+        self.whole = False  # it shows more than its own version covers
         self.empty = False  # the client has this version already
 
 
@@ -95,7 +96,7 @@ def request_id(scope: Any) -> UUID:
 
 def _seen(scope: HTTPScope, told: Told) -> bool:
     """Whether `If-None-Match` names the version that is about to be sent (RFC 9110 13.1.2)."""
-    if scope["method"] != "GET":
+    if scope["method"] != "GET" or told.whole:
         return False
     header = next((value for name, value in scope["headers"] if name == b"if-none-match"), None)
     if header is None:

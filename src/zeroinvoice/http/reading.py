@@ -40,6 +40,10 @@ class RequestReader(Reader):
     def shows(self, version: int | None, lag: int) -> None:
         self._told.version, self._told.lag = version, max(lag, self._told.lag)
 
+    def follows_more(self) -> None:
+        """Say that the answer may change without a new version, so it is never "not modified"."""
+        self._told.whole = True
+
     @property
     def workspace(self) -> Workspace:
         return self.find(Workspace, self.tenant)

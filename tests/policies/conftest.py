@@ -1,0 +1,54 @@
+"""What tests of policies share: processes that follow one, and patience."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import pytest
+
+from zeroinvoice.journal.schema import WORK_ROLE, conninfo
+from zeroinvoice.policies.policy import Policy
+from zeroinvoice.policies.runner import Follower
+
+
+@pytest.fixture
+def following(house: Any) -> Callable[[Policy], AbstractContextManager[None]]:
+    """Follows a policy as a process of its own would, until the block ends."""
+
+    @contextmanager
+    def follow(policy: Policy) -> Iterator[None]:
+        url = conninfo(house.database_url, WORK_ROLE, application="policy test")
+        loop = asyncio.new_event_loop()
+        task = loop.create_task(Follower(policy, url, house.clock).run())
+
+        def run() -> None:
+            with pytest.raises(asyncio.CancelledError):
+                loop.run_until_complete(task)
+            loop.close()
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield
+        finally:
+            loop.call_soon_threadsafe(task.cancel)
+            thread.join(10)
+            assert not thread.is_alive()
+
+    return follow
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], bool]], None]:
+    """Waits for what is to come by itself."""
+
+    def wait(true: Callable[[], bool]) -> None:
+        until = time.monotonic() + 15
+        while not true():
+            assert time.monotonic() < until, "it did not come"
+            time.sleep(0.02)
+
+    return wait

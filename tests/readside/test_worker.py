@@ -1,0 +1,65 @@
+"""The worker: a fold that raises stops its own projection, loudly, and nothing else."""
+
+import time
+from typing import Any
+
+import psycopg
+
+import projections
+from zeroinvoice.domain.client import ClientAdded
+from zeroinvoice.kernel.facts import Fact
+
+
+def poisoned(project: Any) -> Any:
+    """A fold that cannot bear clients of one name."""
+
+    def fold(*tables_and_fact: Any) -> None:
+        fact: Fact = tables_and_fact[-1]
+        match fact.event:
+            case ClientAdded(profile=profile) if profile.name == "Poison":
+                raise ValueError("this fold cannot bear it")
+        project(*tables_and_fact)
+
+    return fold
+
+
+def test_a_fold_that_raises_halts_alone_and_health_names_it(
+    new_database: Any, open_house: Any
+) -> None:
+    """G19: the rest goes on; nothing is skipped; mended, it resumes."""
+    url = new_database()
+    folds = tuple(
+        it.but(project=poisoned(it.project)) if it.name == "clients" else it
+        for it in projections.projectors
+    )
+    house = open_house(url, folds)
+    office = house.office()
+    for name in ("Before", "Poison", "After"):
+        office.made("/api/clients", {"name": name})
+    until = time.monotonic() + 8
+    while "error" not in (standing := checks(office)["clients"]):
+        assert time.monotonic() < until, standing
+        time.sleep(0.05)
+    assert standing["error"] == "ValueError"  # the whole of it is in the log and the CLI
+    assert standing["error_at"] > 0
+    assert office.get("/api/health").status_code == 200
+    assert all(checks(office)[name]["lag"] == 0 for name in ("invoices", "payments", "audit"))
+    assert not names_listed(url) & {"Poison", "After"}
+
+    house.stop()
+    mended = open_house(url)
+    until = time.monotonic() + 8
+    while names_listed(url) != {"Before", "Poison", "After"}:
+        assert time.monotonic() < until, "it does not resume"
+        time.sleep(0.05)
+    assert mended.worker
+
+
+def checks(office: Any) -> dict[str, Any]:
+    found: dict[str, Any] = office.get("/api/health?verbose=1").json()["checks"]["projections"]
+    return found
+
+
+def names_listed(url: str) -> set[str]:
+    with psycopg.connect(url) as connection:
+        return {row[0] for row in connection.execute("SELECT name FROM clients_1.clients")}

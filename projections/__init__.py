@@ -1,6 +1,34 @@
 """The read side: table, fold, view and routes of each read model. One flat file an area."""
 
-from projections import audit, auth, client_figures, clients, health, invoice_search, invoices, payment_summary, payments, workspace
+from projections import (
+    audit,
+    auth,
+    client_figures,
+    clients,
+    health,
+    invoice_search,
+    invoices,
+    payment_summary,
+    payments,
+    workspace,
+)
 
-projectors = (invoices.projector, payments.projector, clients.projector, client_figures.projector, audit.projector)
-routes = [*auth.routes, *invoices.routes, *invoice_search.routes, *payments.routes, *payment_summary.routes, *clients.routes, *client_figures.routes, *workspace.routes, *audit.routes, *health.routes]
+projectors = (
+    invoices.projector,
+    payments.projector,
+    clients.projector,
+    client_figures.projector,
+    audit.projector,
+)
+routes = [
+    *auth.routes,
+    *invoices.routes,
+    *invoice_search.routes,
+    *payments.routes,
+    *payment_summary.routes,
+    *clients.routes,
+    *client_figures.routes,
+    *workspace.routes,
+    *audit.routes,
+    *health.routes,
+]

@@ -22,8 +22,8 @@ from sqlalchemy import (
     case,
     func,
     literal,
-    literal_column,
     or_,
+    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -98,13 +98,12 @@ Index("invoices_by_due", it.tenant_id, it.status, it.due_date)
 Index("invoices_by_number", it.tenant_id, func.lower(it.number))
 
 _texts = (it.number, it.reference, it.po_number, it.lines_text, it.notes)
-_line: ColumnElement[str] = literal_column(
-    "E'\\n'"
-)  # no parameters: it must be the very expression of the index
+# Text, not parameters: a query must hold the very expression of the index.
+_line, _none = text("E'\\n'"), text("''")
 all_text: ColumnElement[str] = reduce(
-    lambda text, column: text.concat(_line).concat(func.coalesce(column, literal_column("''"))),
+    lambda above, column: above.concat(_line).concat(func.coalesce(column, _none)),
     _texts[1:],
-    func.coalesce(_texts[0], literal_column("''")),
+    func.coalesce(_texts[0], _none),
 )
 """All that search reads of an invoice, one under the other, so that one index serves it."""
 Index(
@@ -229,7 +228,7 @@ def _settle(rows: Rows, fact: Fact, amount: Decimal) -> None:
     )
 
 
-projector = Projector("invoices", 2, (invoices, names), project)
+projector = Projector("invoices", 3, (invoices, names), project)
 
 # Views
 

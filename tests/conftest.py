@@ -178,7 +178,9 @@ def database_url() -> Iterator[str]:
     """A Postgres cluster of this test process alone; gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="zi-test-", ignore_cleanup_errors=True) as folder:
         os.chmod(folder, 0o711)
-        postgres = EmbeddedPostgres(Path(folder) / "postgres")
+        other = os.environ.get("TEST_POSTGRES_BIN")  # to try another version of Postgres
+        binaries = [Path(other)] if other else None
+        postgres = EmbeddedPostgres(Path(folder) / "postgres", binaries=binaries)
         url = postgres.start()
         try:
             yield url

@@ -32,8 +32,7 @@ class Settings(Value):
     public_url: str  # PUBLIC_URL: how the outside reaches us, without a slash at its end
     secret: bytes  # ZEROINVOICE_SECRET: in hex, at least 32 bytes; else kept in data/secret.key
     log_level: str  # LOG_LEVEL: one of LOG_LEVELS
-    access_token_minutes: int  # ACCESS_TOKEN_MINUTES: 1 to 1440
-    refresh_token_days: int  # REFRESH_TOKEN_DAYS: 1 to 365
+    access_token_minutes: int  # ACCESS_TOKEN_MINUTES: 1 to 15
     supervisor: (
         int | None
     )  # ZEROINVOICE_SUPERVISOR: the process id of `serve`, set for its children
@@ -59,8 +58,7 @@ class Settings(Value):
             public_url=given.url("PUBLIC_URL", ("http", "https")) or local_url(host, port),
             secret=given.key("ZEROINVOICE_SECRET", data / "secret.key"),
             log_level=given.one_of("LOG_LEVEL", LOG_LEVELS, "info"),
-            access_token_minutes=given.whole("ACCESS_TOKEN_MINUTES", 15, least=1, most=1440),
-            refresh_token_days=given.whole("REFRESH_TOKEN_DAYS", 30, least=1, most=365),
+            access_token_minutes=given.whole("ACCESS_TOKEN_MINUTES", 15, least=1, most=15),
             supervisor=given.whole("ZEROINVOICE_SUPERVISOR", 0, least=0, most=2**31) or None,
         )
 
@@ -88,7 +86,6 @@ class Settings(Value):
             "ZEROINVOICE_SECRET": self.secret.hex(),
             "LOG_LEVEL": self.log_level,
             "ACCESS_TOKEN_MINUTES": str(self.access_token_minutes),
-            "REFRESH_TOKEN_DAYS": str(self.refresh_token_days),
             "ZEROINVOICE_SUPERVISOR": str(self.supervisor or ""),
         }
         return {**(os.environ if inherit is None else inherit), **own}

@@ -1,5 +1,6 @@
 """The policies worker on a real journal: at least once, in order, never stuck, never lost."""
 
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
@@ -13,6 +14,7 @@ from zeroinvoice.domain.workspace import WorkspaceOpened
 from zeroinvoice.kernel.facts import Fact
 from zeroinvoice.kernel.refusals import Refused, Unavailable
 from zeroinvoice.policies.policy import Action, Look
+from zeroinvoice.policies.runner import Policies
 
 
 class Greeter:
@@ -20,6 +22,7 @@ class Greeter:
 
     def __init__(self) -> None:
         self.name = f"policy:greeter-{uuid4().hex[:8]}"
+        self.topics = frozenset({"WorkspaceOpened"})
         self.greeted: list[UUID] = []
         self.troubles: dict[UUID, Exception] = {}
         self.blind = False
@@ -159,3 +162,26 @@ def test_a_policy_that_fails_halts_aloud_and_goes_on_when_it_is_mended(
         eventually(lambda: greeter.greeted == [tenant])
         eventually(lambda: checkpoint(house, greeter)[0] >= position(house, tenant))
         assert checkpoint(house, greeter)[1] is None
+
+
+def test_idempotency_keys_are_forgotten_after_three_days(
+    house: Any, office: Any, eventually: Any
+) -> None:
+    """R-CMD-1: kept 72 h; after that a key means a new request."""
+    body = {"name": "Acme Corp"}
+    key = {"Idempotency-Key": uuid4().hex}
+    first = office.post("/api/clients", json=body, headers=key).json()["id"]
+    assert office.post("/api/clients", json=body, headers=key).json()["id"] == first
+    with psycopg.connect(house.database_url, autocommit=True) as connection:
+        connection.execute("UPDATE answers SET at = at - interval '73 hours'")
+    tidying = Policies(house.settings, house.database_url, house.clock)
+    thread = threading.Thread(target=tidying.run)
+    thread.start()
+    try:
+        with psycopg.connect(house.database_url, autocommit=True) as connection:
+            old = "SELECT count(*) FROM answers WHERE at < now() - interval '72 hours'"
+            eventually(lambda: connection.execute(old).fetchone() == (0,))
+    finally:
+        tidying.stop()
+        thread.join(10)
+    assert office.post("/api/clients", json=body, headers=key).json()["id"] != first

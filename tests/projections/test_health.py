@@ -83,6 +83,30 @@ def test_health_answers_quickly_when_every_reader_waits(house: Any, office: Any)
     assert max(took) < 1
 
 
+def test_health_answers_quickly_while_fifty_people_log_in(house: Any) -> None:
+    """T9: hashing passwords is slow on purpose, and must not hold up anything else."""
+
+    def log_in(number: int) -> None:
+        body = {"username": f"user+{number}@example.com", "password": "not the right one"}
+        httpx.post(f"{house.url}/api/auth/login", data=body, timeout=30)
+
+    logging_in = [threading.Thread(target=log_in, args=(number,)) for number in range(50)]
+    took = []
+    for thread in logging_in:
+        thread.start()
+    try:
+        with httpx.Client(base_url=house.url) as http:
+            while any(thread.is_alive() for thread in logging_in) and len(took) < 200:
+                begun = time.perf_counter()
+                assert http.get("/api/health").status_code == 200
+                took.append(time.perf_counter() - begun)
+    finally:
+        for thread in logging_in:
+            thread.join()
+    assert sorted(took)[len(took) // 2] < 0.2
+    assert max(took) < 1
+
+
 def test_health_is_503_soon_when_the_database_is_away(house: Any, tmp_path: Path) -> None:
     """A29-7: only when writes cannot be accepted."""
     settings = Settings.from_env({"ZEROINVOICE_DATA": str(tmp_path)})

@@ -5,7 +5,8 @@ from importlib.resources import files
 import litestar
 from litestar import MediaType, Response
 
-_HOME = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>ZeroInvoice</title>
+_HOME = b"""<!doctype html><html lang="en"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>ZeroInvoice</title>
 <link rel="stylesheet" href="/docs/page.css"><main class="home"><h1>ZeroInvoice</h1>
 <p>An invoice service whose only truth is an append-only journal of business facts.</p>
 <p><a href="/docs">The API, to read</a> &middot;

@@ -48,6 +48,9 @@ class Letters:
     """Writes letters; links lead to where the settings say, never to where a request says."""
 
     name = "policy:letters"
+    topics = frozenset(
+        event.__name__ for event in (PasswordResetAsked, PasswordReset, LoggedIn, SessionRevoked)
+    )
 
     def __init__(self, mailer: Mailer, keyring: Keyring, public_url: str) -> None:
         self._mailer = mailer

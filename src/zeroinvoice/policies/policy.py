@@ -30,6 +30,7 @@ class Look(Protocol):
 
 class Policy(Protocol):
     name: str  # of its checkpoint; never changed, or it would begin again
+    topics: frozenset[str]  # the events it reacts to; others are not even read
 
     async def react(self, fact: Fact, look: Look) -> list[Action]:
         """What a fact calls for. Changes nothing itself."""

@@ -24,10 +24,13 @@ log = structlog.get_logger()
 
 S = TypeVar("S", bound=State[Any])
 
+REST = 0.05  # seconds between two looks, so that many facts share one
 POLL = 1.0  # seconds without a hint after which the journal is looked at anyway
 READ = 500  # facts at a time
 MOST_PENDING = 1_000  # actions in hand; no more facts are read until some are done
 LONGEST_PAUSE = 60.0  # seconds between two tries of one action
+KEPT_FOR = timedelta(hours=72)  # idempotency keys, after which they mean a new request
+TIDY = 3_600.0  # seconds between two removals of older ones
 LONGEST_REST = 10.0  # seconds a policy rests after tries that failed one after the other
 
 
@@ -63,7 +66,19 @@ class Policies:
         if self._stopped:
             return
         followers = (Follower(policy, self._url, self._clock) for policy in self._policies)
-        await asyncio.gather(*(it.run() for it in followers))
+        await asyncio.gather(*(it.run() for it in followers), self._tidy())
+
+    async def _tidy(self) -> None:
+        """Forget idempotency keys whose time is over."""
+        while True:
+            try:
+                async with await psycopg.AsyncConnection.connect(self._url) as connection:
+                    await connection.execute(
+                        "DELETE FROM answers WHERE at < %s", [self._clock() - KEPT_FOR]
+                    )
+            except psycopg.Error as lost:
+                log.warning("keys not tidied", reason=str(lost).strip())
+            await asyncio.sleep(TIDY)
 
 
 class Pending:
@@ -112,7 +127,9 @@ class Follower:
                     pause = 0.1
                     await self._claim(home)
                     while True:
-                        if not await self._step(home):
+                        if await self._step(home):
+                            await asyncio.sleep(REST)
+                        else:
                             async for _ in ear.notifies(timeout=POLL, stop_after=1):
                                 pass
             except psycopg.Error as lost:
@@ -165,6 +182,9 @@ class Follower:
         cursor = await home.execute(SINCE, [self._read, READ], binary=True)
         for row in await cursor.fetchall():
             assert row[0] == self._read + 1, f"the journal has a gap after {self._read}"
+            if row[4] not in self._policy.topics:
+                self._read = row[0]
+                continue
             try:
                 fact = self._mapper.fact(*row[:6])
                 actions = await self._policy.react(fact, look)

@@ -228,16 +228,15 @@ function documented(operation) {
 function answer([status, response]) {
   const it = resolved(response);
   const [kind, content] = Object.entries(it.content ?? {})[0] ?? [];
-  const words = it.description?.startsWith("Request fulfilled") || it.description?.startsWith("Document created") ? "Done" : it.description;
+  const words = /^(Request fulfilled|Document created|Request accepted)/.test(it.description ?? "") ? "Done" : it.description;
   const details = make("details", {},
     make("summary", {},
-      make("span", { className: `status ${tone(status)}`, text: status }),
-      make("span", { className: "quiet", text: words ?? "" })));
+      make("span", { className: `status ${tone(status)}`, text: status }), make("span", { className: "quiet", text: words ?? "" })));
   details.addEventListener("toggle", () => {
     const fields = content?.schema && members(content.schema);
     details.append(make("div", {},
       kind ? make("p", { className: "id", text: `${kind}: ${kindOf(content.schema ?? {})}` }) : make("p", { className: "quiet", text: "No body." }),
-      kind && json(sample(content.schema, true)),
+      kind && json(kind.includes("problem") ? { ...sample(content.schema, true), status: Number(status) } : sample(content.schema, true)),
       fields && later("Show the fields", () => fieldList(fields))));
   }, { once: true });
   return details;
@@ -260,7 +259,6 @@ function tried(operation) {
   if (body) body.rows = Math.min(16, body.value.split("\n").length + 1);
   const send = make("button", { className: "main", text: "Send" });
   const output = make("div", { className: "answer", role: "status" });
-
   const asked = () => request(operation, inputs, { body, parts, key });
   const form = make("form", { className: "try" },
     make("div", { className: "pair" },
@@ -286,7 +284,7 @@ function parameterInput(parameter) {
     return make("select", {}, values.map((value) => make("option", { value, text: String(value) })));
   }
   const hint = it.type === "array" ? "separate with commas" : it.default ?? it.format ?? "";
-  return make("input", { placeholder: String(hint ?? ""), required: parameter.required, spellcheck: false });
+  return make("input", { placeholder: String(hint), required: parameter.required, spellcheck: false });
 }
 
 function formInputs(schema) {
@@ -422,7 +420,7 @@ function link(operation) {
   const words = `${operation.method} ${operation.path} ${operation.summary ?? ""} ${operation.operationId} ${operation.tag}`;
   const to = make("a", { href: `#${operation.operationId}`, className: operation.method, title: operation.path },
     make("span", { className: "method", text: operation.method === "delete" ? "del" : operation.method }),
-    make("span", { text: (operation.summary ?? operation.path).split(/[,;:]/)[0] }));
+    make("span", { text: (operation.summary ?? operation.path).split(/[;:]/)[0] }));
   return make("li", { "data-words": words.toLowerCase() }, to);
 }
 

@@ -1,9 +1,10 @@
-"""What tests of access share: visitors, each from a network of their own."""
+"""What tests of commands share: visitors from networks of their own, and a shop that is owed."""
 
 import email
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import default
 from typing import Any
@@ -12,6 +13,9 @@ from uuid import UUID, uuid4
 import httpx
 import psycopg
 import pytest
+
+from zeroinvoice.domain.account import Account, account_of
+from zeroinvoice.domain.client import Client, PaymentSettings, Profile
 
 PASSWORD = "correct horse battery"
 _networks = itertools.count(1)
@@ -123,3 +127,87 @@ def jane(visitor: Visitor) -> Visitor:
     """A visitor who has registered."""
     assert visitor.register().status_code == 201
     return visitor
+
+
+class Shop:
+    """An office with clients who owe it money."""
+
+    def __init__(self, office: Any) -> None:
+        self.office = office
+
+    def client(self, currency: str = "USD", **settings: Any) -> str:
+        def added(desk: Any) -> UUID:
+            client = desk.new(Client)
+            client = desk.record(client, client.add(Profile("Acme Corp", currency)))
+            if settings:
+                client = desk.record(client, client.set_payment(PaymentSettings(**settings)))
+            return client.id
+
+        return str(self.office.house.commit(self.office.tenant, added))
+
+    def draft(self, client_id: str, total: str = "100.00", currency: str = "USD") -> str:
+        line = {"description": "Work", "unit_price": total}
+        body = {"client_id": client_id, "line_items": [line], "currency": currency}
+        return str(self.office.made("/api/invoices", body)["id"])
+
+    def invoice(self, client_id: str, total: str = "100.00", currency: str = "USD") -> str:
+        invoice_id = self.draft(client_id, total, currency)
+        assert self.move(invoice_id, status="sent").status_code == 200
+        return invoice_id
+
+    def move(self, invoice_id: str, **body: Any) -> Any:
+        return self.office.patch(f"/api/invoices/{invoice_id}/status", json=body)
+
+    def pay(self, _key: str | None = None, **body: Any) -> Any:
+        headers = {"Idempotency-Key": _key} if _key else {}
+        asked = {"amount": "60.00", "method": "bank_transfer", **body}
+        return self.office.post("/api/payments", json=asked, headers=headers)
+
+    def paid(self, **body: Any) -> dict[str, Any]:
+        answer = self.pay(confirm_duplicate=True, **body)
+        assert answer.status_code == 201, answer.text
+        made: dict[str, Any] = answer.json()
+        return made
+
+    def revise(self, payment_id: str, **body: Any) -> Any:
+        return self.office.put(f"/api/payments/{payment_id}", json=body)
+
+    def seen(self, invoice_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.office.get(f"/api/invoices/{invoice_id}").json()
+        return found
+
+    def balance(self, invoice_id: str) -> tuple[str, str]:
+        it = self.seen(invoice_id)
+        return it["status"], it["balance_due"]
+
+    def owed(self, client_id: str) -> dict[str, str]:
+        """What the client's account says, without currencies that are even."""
+        tenant = self.office.tenant
+        account = account_of(tenant, UUID(client_id))
+        facts = self.office.facts(account)
+        sums = Account.after(*(fact.event for fact in facts)).balances
+        return {code: sums.get(code).text for code, it in sums.by_currency.items() if it}
+
+    def story(self, stream: str) -> list[str]:
+        return [type(fact.event).__name__ for fact in self.office.facts(stream)]
+
+    def today(self) -> str:
+        return str(datetime.now(UTC).date())
+
+    @staticmethod
+    def problem(answer: Any, status: int, code: str) -> dict[str, Any]:
+        assert answer.status_code == status, answer.text
+        body: dict[str, Any] = answer.json()
+        assert body["code"] == code, body
+        return body
+
+
+@pytest.fixture
+def shop(office: Any) -> Shop:
+    return Shop(office)
+
+
+@pytest.fixture
+def shop_in() -> type[Shop]:
+    """Makes a shop of an office with other settings."""
+    return Shop

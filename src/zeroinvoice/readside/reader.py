@@ -201,16 +201,17 @@ class Reader:
     def rows(self, statement: Select[Any], *, patience: float = PATIENCE) -> list[tuple[Any, ...]]:
         """The rows of a statement, once its projections have reached the tenant's head.
 
+        The head is that of the first look: what is written while we wait is not waited for.
         Sent together with the question how far they are, so an answer that is up to date
         costs one round trip. `patience` is in seconds; after it, rows that lag will do. Raises
         `Unavailable` when a named position is not reached.
         """
         names = sorted({projection_of(table) for table in _tables(statement)})
         text, params = compiled(statement)
-        begun = time.monotonic()
+        begun, goal, pause = time.monotonic(), 0, 0.004
         while True:
             try:
-                behind, rows = self._try(names, text, params)
+                goal, behind, rows = self._try(names, text, params, goal)
             except psycopg.errors.UndefinedTable:  # swapped and dropped since we last looked
                 self._look_again(names)
                 continue
@@ -225,7 +226,8 @@ class Reader:
             if not self._min_position and waited > patience and rows is not None:
                 self.shows(None, behind)
                 return rows
-            time.sleep(0.004)
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.05)  # who waits long must not keep the database busy
 
     def views(self, statement: Select[Any], view: type[V]) -> list[V]:
         """The rows as views; the columns fill their fields in order."""
@@ -239,8 +241,8 @@ class Reader:
         return local_day(self.as_of or self.now, zone_name)
 
     def _try(
-        self, names: list[str], text: str, params: list[Any]
-    ) -> tuple[int, list[tuple[Any, ...]] | None]:
+        self, names: list[str], text: str, params: list[Any], goal: int
+    ) -> tuple[int, int, list[tuple[Any, ...]] | None]:
         books = self.books
         generations = {name: books.generations[name] for name in names}
         with books.connection() as connection, connection.pipeline():
@@ -251,7 +253,7 @@ class Reader:
                 served(text, generations).encode(), params, prepare=True, binary=True
             )
             settle()
-            goal = max(_one(head), self._min_position)
+            goal = goal or max(_one(head), self._min_position)
             current = {row[0]: row[1:] for row in marks.fetchall()}
             rows = found.fetchall()
         if len(current) < len(names) or any(
@@ -264,7 +266,7 @@ class Reader:
                 books.generations[name] = current[name][0]
                 stale = True
         behind = max(0, *(goal - current[name][1] for name in names))
-        return behind, None if stale else rows
+        return goal, behind, None if stale else rows
 
     def _look_again(self, names: list[str]) -> None:
         with self.books.connection() as connection:

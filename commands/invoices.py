@@ -14,11 +14,12 @@ from zeroinvoice.domain.billing import (
     DiscountGiven,
     DraftInvoice,
     LineWritten,
+    PeriodAsked,
     TaxMode,
 )
 from zeroinvoice.domain.client import Client
 from zeroinvoice.domain.collecting import PayInvoice
-from zeroinvoice.domain.invoice import Invoice, Period, Status
+from zeroinvoice.domain.invoice import Invoice, Status
 from zeroinvoice.http.routes import delete, patch, post, put
 from zeroinvoice.http.writing import Writing
 from zeroinvoice.kernel.desk import Desk
@@ -51,7 +52,7 @@ class ReviseInvoice(Value, kw_only=True, forbid_unknown_fields=True):
     attachments: tuple[str, ...] | UnsetType = UNSET
     project_id: UUID | None | UnsetType = UNSET
     language: str | None | UnsetType = UNSET
-    service_period: Period | None | UnsetType = UNSET
+    service_period: PeriodAsked | None | UnsetType = UNSET
     tags: tuple[str, ...] | UnsetType = UNSET
     custom: dict[str, Any] | UnsetType = UNSET
     expected_payment_date: date | None | UnsetType = UNSET

@@ -78,7 +78,7 @@ def project(rows: Rows, fact: Fact) -> None:
     )
 
 
-projector = Projector("audit", 1, (audit,), project)
+projector = Projector("audit", 2, (audit,), project)
 
 # Views
 

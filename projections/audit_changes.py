@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Any
+from functools import cache
+from typing import Any, get_args, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -64,9 +65,41 @@ def event_fields(event: Event) -> list[Change]:
 
 
 def text_of(event: Event) -> str:
-    """The fact's own values as one text to search in; secrets are left out."""
-    leaves = (value for _, value in _leaves(plain(event)))
-    return "\n".join([str(it) for it in leaves if isinstance(it, (str, int)) and it not in EMPTY])
+    """The words of a fact as one text to search in; secrets are left out.
+
+    Every fact passes here, so only fields whose type can hold words are looked at.
+    """
+    words: list[str] = []
+    _collect(event, words)
+    return "\n".join(words)
+
+
+def _collect(value: Any, words: list[str]) -> None:
+    if isinstance(value, str):
+        if value:
+            words.append(value)
+    elif isinstance(value, msgspec.Struct):
+        for name in _wordy(type(value)):
+            _collect(getattr(value, name), words)
+    elif isinstance(value, tuple):
+        for item in value:
+            _collect(item, words)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            if SECRET_WORDS.isdisjoint(str(name).lower().split("_")):
+                _collect(item, words)
+
+
+@cache
+def _wordy(kind: type[msgspec.Struct]) -> tuple[str, ...]:
+    """The fields of a struct that can hold words and are no secrets."""
+    wordless = {"UUID", "Decimal", "date", "datetime", "int", "bool", "float", "NoneType"}
+    return tuple(
+        name
+        for name, hint in get_type_hints(kind).items()
+        if SECRET_WORDS.isdisjoint(name.lower().split("_"))
+        and not {getattr(it, "__name__", "") for it in (get_args(hint) or (hint,))} <= wordless
+    )
 
 
 def label(state: State[Any]) -> str | None:

@@ -6,8 +6,12 @@ from functools import lru_cache
 from typing import Any, Literal
 from uuid import UUID
 
+import msgspec
+
 from zeroinvoice.domain.account import Account, account_of
-from zeroinvoice.domain.client import Client, Profile
+from zeroinvoice.domain.addresses import check_language, check_length
+from zeroinvoice.domain.client import LONGEST_TAG, MOST_TAGS, Client, Profile
+from zeroinvoice.domain.custom import kept
 from zeroinvoice.domain.invoice import (
     Buyer,
     Content,
@@ -24,11 +28,12 @@ from zeroinvoice.domain.workspace import Workspace
 from zeroinvoice.kernel.clock import local_day
 from zeroinvoice.kernel.desk import Desk
 from zeroinvoice.kernel.money import ZERO, Exact, Money, in_units
-from zeroinvoice.kernel.refusals import Invalid
+from zeroinvoice.kernel.refusals import Invalid, Refused
 from zeroinvoice.kernel.value import Value
 
 TaxMode = Literal["exclusive", "inclusive", "none"]
 ONE = Decimal(1)
+LONGEST = {"series": 32, "reference": 255, "po_number": 255, "fx_source": 255}  # characters
 _terms = lru_cache(maxsize=1024)(parse)  # the same few words on every document
 
 
@@ -44,6 +49,18 @@ class DepositAsked(Value, forbid_unknown_fields=True):
     type: Literal["percent", "amount"]
     value: Exact
     due_date: date
+
+
+class PeriodAsked(Value, forbid_unknown_fields=True):
+    start: date = msgspec.field(name="from")
+    end: date = msgspec.field(name="to")  # included
+
+    def kept(self) -> Period:
+        if self.end < self.start:
+            raise Invalid(
+                f"The period ends on {self.end}, before it begins.", code="period_reversed"
+            )
+        return Period(self.start, self.end)
 
 
 class LineWritten(Value, kw_only=True, forbid_unknown_fields=True):
@@ -89,7 +106,7 @@ class DraftInvoice(Value, kw_only=True, forbid_unknown_fields=True):
     attachments: tuple[str, ...] = ()
     project_id: UUID | None = None
     language: str | None = None
-    service_period: Period | None = None
+    service_period: PeriodAsked | None = None
     tags: tuple[str, ...] = ()
     custom: dict[str, Any] = {}
     expected_payment_date: date | None = None
@@ -134,8 +151,8 @@ def revise(desk: Desk, invoice_id: UUID, changes: dict[str, Any]) -> Invoice:
 def _as_asked(invoice: Invoice) -> DraftInvoice:
     """An invoice as its user would write it now, but for the lines."""
     content, handling = invoice.content, invoice.handling
-    discount, deposit = content.discount, content.deposit
-    fixed = invoice.issued
+    discount, deposit, period = content.discount, content.deposit, content.service_period
+    fixed = invoice.status is not Status.DRAFT
     same = {
         name: getattr(source, name)
         for source in (content, handling)
@@ -147,6 +164,7 @@ def _as_asked(invoice: Invoice) -> DraftInvoice:
         due_date=content.due_date if fixed or content.due_date_chosen else None,
         discount=DiscountGiven(discount.type, discount.value) if discount else None,
         deposit=DepositAsked(deposit.type, deposit.value, deposit.due_date) if deposit else None,
+        service_period=PeriodAsked(period.start, period.end) if period else None,
     )
     return DraftInvoice(**same)
 
@@ -161,6 +179,8 @@ def issue(desk: Desk, invoice_id: UUID, *, over_limit: bool = False) -> Invoice:
     content = invoice.content
     workspace = desk.open(Workspace, desk.tenant)
     client = desk.open(Client, content.client_id)
+    if client.deleted:
+        raise Refused(f"{client.profile.name} was deleted; bill another.", code="client_deleted")
     client.assert_billable()
     day = content.issue_date if content.issue_date_chosen else today(desk)
     due = (
@@ -169,11 +189,14 @@ def issue(desk: Desk, invoice_id: UUID, *, over_limit: bool = False) -> Invoice:
         else due_date(_terms(content.payment_terms), day)
     )
     settings = workspace.settings
-    series = desk.find(NumberSeries, series_id(desk.tenant, "invoice", content.series))
+    numbering = settings.numbering("invoice")
+    # Two series whose numbers look alike are one, or a number would be given twice.
+    code = content.series if "{SERIES}" in numbering.pattern else ""
+    series = desk.find(NumberSeries, series_id(desk.tenant, "invoice", code))
     (taken,) = series.take(
         invoice.id,
         day,
-        settings.numbering("invoice"),
+        numbering,
         chosen=content.number,
         client=client.profile.number or "",
         series=content.series,
@@ -250,9 +273,10 @@ def written(
     `before` is the invoice it changes, of which the lines may stay the same. Raises `Invalid`:
     an unknown tax code, a date that is out of order, a total that differs.
     """
+    _check(desk, asked)
     workspace = desk.open(Workspace, desk.tenant)
     settings = workspace.settings
-    issued = before is not None and before.issued
+    fixed = before is not None and before.status is not Status.DRAFT
     currency = asked.currency or client.profile.currency
     terms = (
         asked.payment_terms
@@ -266,16 +290,17 @@ def written(
         raise Invalid(
             f"It would be due on {due}, before its issue date {day}.", code="due_before_issue"
         )
-    if before is not None and same_lines:
+    if before is not None and same_lines and (fixed or _same_taxes(before.content, asked)):
         lines = before.content.lines
     else:
-        lines = tuple([_line(line, asked, client, workspace) for line in asked.line_items])
+        rows = [_as_written(it) for it in before.content.lines] if before and same_lines else None
+        lines = tuple([_line(it, asked, client, workspace) for it in rows or asked.line_items])
     discount = asked.discount.kept() if asked.discount else None
     totals = price(
         lines,
         currency,
         discount=discount,
-        tax_rounding=before.totals.tax_rounding if before and issued else settings.tax_rounding,
+        tax_rounding=before.totals.tax_rounding if before and fixed else settings.tax_rounding,
         rounding_adjustment=asked.rounding_adjustment,
     )
     _compare(asked, totals)
@@ -288,7 +313,7 @@ def written(
         due_date=due,
         due_date_chosen=asked.due_date is not None,
         payment_terms=terms,
-        number=asked.number,
+        number=asked.number or None,
         series=asked.series,
         notes=asked.notes,
         terms=asked.terms,
@@ -301,7 +326,7 @@ def written(
         deposit=_deposit(asked, totals),
         project_id=asked.project_id,
         language=asked.language or client.profile.language,
-        service_period=asked.service_period,
+        service_period=asked.service_period.kept() if asked.service_period else None,
         rounding_adjustment=asked.rounding_adjustment,
         fx_rate=asked.fx_rate,
         fx_source=asked.fx_source,
@@ -309,13 +334,71 @@ def written(
     )
     handling = Handling(
         private_notes=asked.private_notes,
-        tags=asked.tags,
-        custom=asked.custom,
+        tags=tuple(dict.fromkeys(asked.tags)),
+        custom=kept(asked.custom),
         attachments=asked.attachments,
         expected_payment_date=asked.expected_payment_date,
         reminders_enabled=asked.reminders_enabled,
     )
     return content, handling, totals
+
+
+def _check(desk: Desk, asked: DraftInvoice) -> None:
+    """Raises `Invalid` for a field that no document can have, whatever the others are, and
+    `Missing` or `Refused` for a correction of what is not there or not issued.
+    """
+    for name, longest in LONGEST.items():
+        check_length(name, getattr(asked, name), longest)
+    if asked.language:
+        check_language(asked.language)
+    if len(asked.tags) > MOST_TAGS or any(not 1 <= len(it) <= LONGEST_TAG for it in asked.tags):
+        raise Invalid(
+            f"There are at most {MOST_TAGS} tags of 1 to {LONGEST_TAG} characters.", code="bad_tags"
+        )
+    if asked.fx_rate is not None and asked.fx_rate <= 0:
+        raise Invalid("An exchange rate is more than nothing.", code="bad_fx_rate")
+    for number, line in enumerate(asked.line_items, 1):
+        if not line.description.strip():
+            raise Invalid(
+                f"Line {number} says nothing.",
+                code="description_needed",
+                line=number,
+                field="description",
+            )
+    if asked.corrects is not None:
+        wrong = desk.open(Invoice, asked.corrects)
+        wrong.assert_there()
+        if not wrong.issued:
+            raise Refused("What was not issued needs no correction.", code="invoice_not_issued")
+
+
+def _same_taxes(before: Content, asked: DraftInvoice) -> bool:
+    """Whether the lines, which stay, also bear the same taxes."""
+    return (before.tax_mode, before.client_id) == (asked.tax_mode, asked.client_id)
+
+
+def _as_written(line: Line) -> LineWritten:
+    """A line as its user would write it. Raises `Invalid` for taxes that an exemption replaced."""
+    codes = tuple(tax.code for tax in line.taxes if tax.code)
+    if any(tax.code is None and tax.category in ("E", "AE") for tax in line.taxes):
+        raise Invalid(
+            "The lines were written for a client who is exempt from tax; send them again.",
+            code="line_items_needed",
+        )
+    discount = line.discount
+    return LineWritten(
+        description=line.description,
+        unit_price=line.unit_price,
+        quantity=line.quantity,
+        unit=line.unit,
+        sku=line.sku,
+        discount=DiscountGiven(discount.type, discount.value) if discount else None,
+        tax_codes=codes,
+        tax_rate=line.taxes[0].rate if line.taxes and not codes else None,
+        service_date=line.service_date,
+        time_entry_ids=line.time_entry_ids,
+        expense_id=line.expense_id,
+    )
 
 
 def _line(it: LineWritten, asked: DraftInvoice, client: Client, workspace: Workspace) -> Line:
@@ -334,15 +417,19 @@ def _line(it: LineWritten, asked: DraftInvoice, client: Client, workspace: Works
 
 
 def _taxes(it: LineWritten, mode: TaxMode, client: Client, workspace: Workspace) -> tuple[Tax, ...]:
+    if it.tax_codes and it.tax_rate is not None:
+        raise Invalid("A line has tax codes or a tax rate, not both.", code="two_taxes")
     if mode == "none":
         return ()
     if client.profile.tax_exempt != "none" and (it.tax_codes or it.tax_rate):
         category = "AE" if client.profile.tax_exempt == "reverse_charge" else "E"
         return (Tax(None, client.profile.tax_exempt, Decimal(0), category),)
-    if it.tax_codes and it.tax_rate is not None:
-        raise Invalid("A line has tax codes or a tax rate, not both.", code="two_taxes")
     if it.tax_codes:
-        return tuple(workspace.tax(code) for code in it.tax_codes)
+        taxes = (workspace.tax(code) for code in it.tax_codes)
+        return tuple(
+            tax.but(inclusive=True) if mode == "inclusive" and not tax.withholding else tax
+            for tax in taxes
+        )
     if it.tax_rate is None:
         return ()
     rate = it.tax_rate

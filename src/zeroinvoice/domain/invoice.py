@@ -311,14 +311,14 @@ class Invoice(State[InvoiceEvent]):
         """
         self.assert_there()
         if self.status is Status.DRAFT:
-            if (content, handling) != (self.content, self.handling):
+            if (content, handling, totals) != (self.content, self.handling, self.totals):
                 yield InvoiceRevised(content, handling, totals)
             return
         due = content.due_date
         settled = self.content.but(due_date=due)
         if content != settled or due < self.content.due_date:
             raise Refused(
-                f"Invoice {self.number or ''} is {self.status}; what it says cannot change.",
+                f"This invoice is {self.status.replace('_', ' ')}; what it says cannot change.",
                 code="invoice_locked",
                 fields=_differing(self.content, content),
                 hint="issue a credit note or duplicate",
@@ -340,6 +340,7 @@ class Invoice(State[InvoiceEvent]):
         yield InvoiceSent(number, issue_date, due_date, seller, buyer)
 
     def send_again(self) -> Events:
+        self.assert_there()
         if self.status is not Status.SENT:
             raise self._refusal("sent")
         yield InvoiceSentAgain()
@@ -399,6 +400,7 @@ class Invoice(State[InvoiceEvent]):
         Raises `Refused` for an invoice that takes no payment and `Invalid` `exceeds_balance`.
         """
         self.assert_payable()
+        assert amount.amount > 0, "what is applied lowers the balance"
         if amount.currency != self.currency:
             raise Invalid(
                 f"Invoice {self.number} is in {self.currency}, not {amount.currency}.",
@@ -443,6 +445,7 @@ class Invoice(State[InvoiceEvent]):
 
     def stay(self, goal: str) -> Events:
         """No step leads to `draft`, and none to `paid` but payments: only being there will do."""
+        self.assert_there()
         if self.status != goal:
             raise self._refusal(goal)
         yield from ()

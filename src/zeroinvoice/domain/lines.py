@@ -124,11 +124,12 @@ def price(
     if cash_step is not None and in_units(cash_step, currency, "The step of rounding") <= 0:
         raise Invalid("The step of rounding must be above zero.", code="rounding_out_of_range")
     totals = _totals(lines, nets, off, currency, tax_rounding, rounding_adjustment, cash_step)
-    if totals.total < 0:
+    least = min(totals.total, totals.payable)  # more may be withheld than there is to pay
+    if least < 0:
         raise Invalid(
-            f"The total of a document is never negative; this one is {totals.total:f} {currency}.",
+            f"The total of a document is never negative; this one is {least:f} {currency}.",
             code="negative_total",
-            total=f"{totals.total:f}",
+            total=f"{least:f}",
             currency=currency,
         )
     if totals.total >= LIMIT:

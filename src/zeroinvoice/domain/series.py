@@ -161,12 +161,12 @@ def _pattern(text: str) -> tuple[str, int, str]:
         _bad_pattern("A pattern needs {SEQ} once, and may have {CLIENT} once.")
     at = found[names.index("SEQ")]
     head, tail = text[: at.start()], text[at.end() :]
-    # Client A1 with 2 and client A with 12 must not both be A12.
-    between = (
-        head.rpartition("{CLIENT}")[2] if "{CLIENT}" in head else tail.partition("{CLIENT}")[0]
-    )
-    if "CLIENT" in names and not re.search(r"[^0-9]", _TOKEN.sub("", between)):
-        _bad_pattern("Something other than digits must part {CLIENT} from {SEQ}.")
+    # Client A1 with 2 and client A with 12 must not both be A12; nor may two series.
+    for code in ("{CLIENT}", "{SERIES}"):
+        between = [it.rpartition(code)[2] for it in (head,) if code in it]
+        between += [it.partition(code)[0] for it in (tail,) if code in it]
+        if not all(re.search(r"[^0-9]", _TOKEN.sub("", it)) for it in between):
+            _bad_pattern(f"Something other than digits must part {code} from {{SEQ}}.")
     return head, int(at[2] or 1), tail
 
 

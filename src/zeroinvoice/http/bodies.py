@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import date
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -18,7 +19,10 @@ MOST_ITEMS = 1_000  # items in one array
 MOST_KEYS = 200  # members in one object
 LARGEST_INT = 2**63 - 1
 LONGEST_NUMBER = 40  # characters
+FIRST_YEAR, LAST_YEAR = 1990, 2100  # of any day a business writes down
 
+# A day that may be out of range, or a text in which it could hide.
+_ODD_DAY = re.compile(rb'"(?!199\d|20\d\d)\d{4}-\d\d-\d\d|\\u')
 _STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 
 
@@ -26,9 +30,12 @@ def decoded(body: bytes, kind: type[T]) -> T:
     """The body as a value of `kind`. Raises `BadInput` with a pointer to what is wrong."""
     parsed = parse(body)
     try:
-        return msgspec.convert(parsed, kind, dec_hook=from_text)
+        value = msgspec.convert(parsed, kind, dec_hook=from_text)
     except msgspec.ValidationError as wrong:
         raise explained(wrong) from None
+    if _ODD_DAY.search(body):
+        _check_days(value, "")
+    return value
 
 
 def parse(body: bytes) -> Any:
@@ -120,6 +127,18 @@ def _check_texts(value: Any, pointer: str) -> None:
         for name, item in value.items():
             _check_texts(name, pointer)
             _check_texts(item, f"{pointer}/{name}")
+
+
+def _check_days(value: Any, pointer: str) -> None:
+    if isinstance(value, date) and not FIRST_YEAR <= value.year <= LAST_YEAR:
+        raise BadInput(f"Give a day of the years {FIRST_YEAR} to {LAST_YEAR}.", pointer=pointer)
+    if isinstance(value, msgspec.Struct):
+        names = zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True)
+        for name, member in names:
+            _check_days(getattr(value, name), f"{pointer}/{member}")
+    elif isinstance(value, (tuple, list)):
+        for index, item in enumerate(value):
+            _check_days(item, f"{pointer}/{index}")
 
 
 def check_text(text: str, pointer: str) -> None:

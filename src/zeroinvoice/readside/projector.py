@@ -30,8 +30,9 @@ class Projector(Value):
     tables: tuple[Table, ...]
     project: Callable[..., None]  # project(rows, ..., fact): one `Rows` a table
 
-    def books(self, generation: int) -> Books:
-        return Books(self.name, self.tables, self.project, schema_name(self.name, generation))
+    def books(self, generation: int, *, fresh: bool = False) -> Books:
+        schema = schema_name(self.name, generation)
+        return Books(self.name, self.tables, self.project, schema, fresh=fresh)
 
 
 class Window:
@@ -198,7 +199,7 @@ def _rebuild(
     for projector in projectors:
         with connection.transaction():
             _build_tables(connection, projector, generations[projector.name])
-        books[projector.name] = projector.books(generations[projector.name])
+        books[projector.name] = projector.books(generations[projector.name], fresh=True)
     position = 0
     while True:
         facts = journal.facts_since(position, REBUILD_BATCH)

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 import psycopg
@@ -10,6 +10,7 @@ from psycopg import sql
 from sqlalchemy import Table
 
 from zeroinvoice.kernel.facts import Fact
+from zeroinvoice.readside.tables import DIALECT
 
 Row = dict[str, Any]
 CACHED = 20_000  # rows of a table kept between batches
@@ -19,8 +20,9 @@ BY_COPY = 40  # rows from which COPY pays
 class Rows:
     """One table as `project` sees it: rows by id, changed in memory until the batch ends."""
 
-    def __init__(self, table: Table, schema: str) -> None:
+    def __init__(self, table: Table, schema: str, *, fresh: bool = False) -> None:
         self._columns = [column.name for column in table.columns]
+        self._types = [column.type.compile(DIALECT).lower() for column in table.columns]
         self._blank: Row = {
             column.name: column.default.arg if column.default is not None else None  # type: ignore[attr-defined]
             for column in table.columns
@@ -28,10 +30,11 @@ class Rows:
         self._key = self._columns[0]
         self.by_stream = self._key == "id"  # else its rows are not the streams'
         self._name = sql.Identifier(schema, table.name)
-        self._list = sql.SQL(", ").join(map(sql.Identifier, self._columns))
+        self._texts = _Texts(self._name, self._columns, self._types[0])
         self._cache: OrderedDict[Any, Row | None] = OrderedDict()  # None: known to be absent
-        self._dirty: set[Any] = set()
-        self._stored: set[Any] = set()  # dirty ids that have a row in the table
+        self._dirty: dict[Any, None] = {}  # ids, in the order in which they were first touched
+        self._stored: set[Any] = set()  # cached ids that have a row in the table
+        self._written = Written() if fresh else None  # all ids that ever had one
         self._connection: psycopg.Connection[Any] | None = None
         self.tenant = UUID(int=0)
 
@@ -43,14 +46,14 @@ class Rows:
     def add(self, id: Any, **values: Any) -> None:
         """A new row; what is not named has its column's default. Replaces a row of that id."""
         self._cache[id] = {**self._blank, self._key: id, "tenant_id": self.tenant, **values}
-        self._dirty.add(id)
+        self._dirty[id] = None
 
     def set(self, id: Any, **values: Any) -> None:
         """Change a row that exists; one that does not is left alone."""
         row = self.get(id)
         if row is not None:
             row.update(values)
-            self._dirty.add(id)
+            self._dirty[id] = None
 
     def get(self, id: Any) -> Row | None:
         """A row as it is now, this batch's changes included. Change it by `set` only."""
@@ -61,7 +64,7 @@ class Rows:
     def remove(self, id: Any) -> None:
         if self.get(id) is not None:
             self._cache[id] = None
-            self._dirty.add(id)
+            self._dirty[id] = None
 
     def where(self, **equal: Any) -> "Many":
         """Rows of this tenant by what their columns hold: flushes, then one statement."""
@@ -75,17 +78,14 @@ class Rows:
         assert connection is not None
         stored = [id for id in self._dirty if id in self._stored]
         if stored:
-            connection.execute(
-                sql.SQL("DELETE FROM {} WHERE {} = ANY(%s)").format(
-                    self._name, sql.Identifier(self._key)
-                ),
-                [stored],
-            )
+            connection.execute(self._texts.delete, [stored])
             self._stored.difference_update(stored)
         rows = [row for id in self._dirty if (row := self._cache[id]) is not None]
-        rows.sort(key=lambda row: row[self._key])
-        self._write(connection, [[row[name] for name in self._columns] for row in rows])
-        self._stored.update(row[self._key] for row in rows)
+        self._write(connection, rows)
+        written = [row[self._key] for row in rows]
+        self._stored.update(written)
+        if self._written is not None:
+            self._written.add(written)
         self._dirty.clear()
         while len(self._cache) > CACHED:
             old, _ = self._cache.popitem(last=False)
@@ -97,17 +97,16 @@ class Rows:
         self._dirty.clear()
         self._stored.clear()
 
-    def _write(self, connection: psycopg.Connection[Any], rows: list[list[Any]]) -> None:
-        if len(rows) >= BY_COPY:
-            query = sql.SQL("COPY {} ({}) FROM STDIN").format(self._name, self._list)
-            with connection.cursor() as cursor, cursor.copy(query) as copy:
-                for row in rows:
-                    copy.write_row(row)
-        elif rows:
-            marks = sql.SQL(", ").join([sql.Placeholder()] * len(self._columns))
-            query = sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(self._name, self._list, marks)
-            with connection.cursor() as cursor:
-                cursor.executemany(query, rows)
+    def _write(self, connection: psycopg.Connection[Any], rows: list[Row]) -> None:
+        # Every row began as a blank or a stored one, so its values stand in the table's order.
+        with connection.cursor() as cursor:
+            if len(rows) >= BY_COPY:
+                with cursor.copy(self._texts.copy) as copy:
+                    copy.set_types(self._types)
+                    for row in rows:
+                        copy.write_row(tuple(row.values()))
+            elif rows:
+                cursor.executemany(self._texts.insert, [list(row.values()) for row in rows])
 
     def _load(self, ids: list[Any]) -> None:
         if not ids:
@@ -115,12 +114,63 @@ class Rows:
         assert self._connection is not None
         for id in ids:
             self._cache[id] = None
-        query = sql.SQL("SELECT {} FROM {} WHERE {} = ANY(%s)").format(
-            self._list, self._name, sql.Identifier(self._key)
-        )
-        for values in self._connection.execute(query, [ids], binary=True):
+        if self._written is not None and not (ids := self._written.among(ids)):
+            return
+        for values in self._connection.execute(self._texts.select, [ids], binary=True):
             self._cache[values[0]] = dict(zip(self._columns, values, strict=True))
             self._stored.add(values[0])
+
+
+class Written:
+    """Ids that were written to a table that was empty, remembered in little memory.
+
+    A Bloom filter: it may take an id for one of them, and never overlooks one. A rebuild asks
+    the database for few rows that are not there.
+    """
+
+    BITS = 22  # of a place in the filter, which takes half a megabyte
+
+    def __init__(self) -> None:
+        self._bits = bytearray(1 << self.BITS - 3)
+
+    def add(self, ids: Iterable[Any]) -> None:
+        bits = self._bits
+        for id in ids:
+            for place in self._places(id):
+                bits[place >> 3] |= 1 << (place & 7)
+
+    def among(self, ids: Iterable[Any]) -> list[Any]:
+        """Those of some ids that may have been written."""
+        bits = self._bits
+        return [
+            id for id in ids if all(bits[at >> 3] & 1 << (at & 7) for at in self._places(id))
+        ]
+
+    def _places(self, id: Any) -> tuple[int, int, int]:
+        mixed = hash(id) * 0x9E3779B97F4A7C15  # the golden ratio spreads numbers in a row
+        last = (1 << self.BITS) - 1
+        return mixed >> 20 & last, mixed >> 40 & last, mixed >> 60 & last
+
+
+class _Texts:
+    """What is said to the database about one table, put together once."""
+
+    def __init__(self, name: sql.Identifier, columns: list[str], key_type: str) -> None:
+        told = {
+            "name": name,
+            "columns": sql.SQL(", ").join(map(sql.Identifier, columns)),
+            "ids": sql.SQL("{} = ANY(%s::{}[])").format(
+                sql.Identifier(columns[0]), sql.SQL(key_type)
+            ),
+            "marks": sql.SQL(", ").join([sql.Placeholder()] * len(columns)),
+        }
+        self.select = self._text("SELECT {columns} FROM {name} WHERE {ids}", told)
+        self.delete = self._text("DELETE FROM {name} WHERE {ids}", told)
+        self.insert = self._text("INSERT INTO {name} ({columns}) VALUES ({marks})", told)
+        self.copy = self._text("COPY {name} ({columns}) FROM STDIN (FORMAT BINARY)", told)
+
+    def _text(self, template: LiteralString, told: dict[str, sql.Composable]) -> bytes:
+        return sql.SQL(template).format(**told).as_bytes()
 
 
 class Many:
@@ -161,11 +211,13 @@ class Books:
         tables: tuple[Table, ...],
         project: Callable[..., None],
         schema: str,
+        *,
+        fresh: bool = False,  # its tables are empty, and nobody else writes to them
     ) -> None:
         self.name = name
         self.schema = schema
         self._project = project
-        self._units = [Rows(table, schema) for table in tables]
+        self._units = [Rows(table, schema, fresh=fresh) for table in tables]
 
     def apply(self, connection: psycopg.Connection[Any], facts: list[Fact]) -> None:
         """Fold a batch of facts and write what changed."""

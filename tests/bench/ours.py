@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import secrets
-import subprocess
 import sys
 import tempfile
 import time
@@ -15,7 +14,6 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from cluster import database
 from load import drive, request
 from processes import await_listeners, free_port, start, stop
 

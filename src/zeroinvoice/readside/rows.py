@@ -142,9 +142,7 @@ class Written:
     def among(self, ids: Iterable[Any]) -> list[Any]:
         """Those of some ids that may have been written."""
         bits = self._bits
-        return [
-            id for id in ids if all(bits[at >> 3] & 1 << (at & 7) for at in self._places(id))
-        ]
+        return [id for id in ids if all(bits[at >> 3] & 1 << (at & 7) for at in self._places(id))]
 
     def _places(self, id: Any) -> tuple[int, int, int]:
         mixed = hash(id) * 0x9E3779B97F4A7C15  # the golden ratio spreads numbers in a row

@@ -122,5 +122,10 @@ def test_nothing_committed_names_a_place_outside() -> None:
         path = ROOT / name
         if path.suffix in (".py", ".md", ".txt", ".toml", ".yaml", "") and path.is_file():
             text = path.read_text()
-            for outside in ("index" + "-url", "pypi" + ".org", "/site-" + "packages/"):
+            for outside in (
+                " --index" + "-url",
+                "extra-" + "index-url",
+                "pypi" + ".org",
+                "/site-" + "packages/",
+            ):
                 assert outside not in text, (name, outside)

@@ -204,9 +204,7 @@ def test_a_draft_is_discarded_and_leaves_no_number() -> None:
     assert DISCARDED.number is None
 
 
-@pytest.mark.parametrize(
-    "status", [Status.SENT, Status.PAID, Status.CANCELLED, Status.WRITTEN_OFF]
-)
+@pytest.mark.parametrize("status", [Status.SENT, Status.PAID, Status.CANCELLED, Status.WRITTEN_OFF])
 def test_an_issued_invoice_is_not_deleted(status: Status) -> None:
     """Rule 5."""
     refused(AT[status].discard(), "use_cancel_or_credit_note")

@@ -1,5 +1,6 @@
 """Billing: decisions about an invoice that also concern its client, the workspace and a series."""
 
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
@@ -27,6 +28,7 @@ from zeroinvoice.domain.terms import due_date, parse
 from zeroinvoice.domain.workspace import Workspace
 from zeroinvoice.kernel.clock import local_day
 from zeroinvoice.kernel.desk import Desk
+from zeroinvoice.kernel.facts import Events
 from zeroinvoice.kernel.money import ZERO, Exact, Money, in_units
 from zeroinvoice.kernel.refusals import Invalid, Refused
 from zeroinvoice.kernel.value import Value
@@ -210,19 +212,18 @@ def issue(desk: Desk, invoice_id: UUID, *, over_limit: bool = False) -> Invoice:
 
 def cancel(desk: Desk, invoice_id: UUID, reason: str | None) -> Invoice:
     """Take an unpaid invoice back; what it charged is lifted from the client's account."""
-    invoice = desk.open(Invoice, invoice_id)
-    owed = invoice.balance_due if invoice.status is Status.SENT else None
-    cancelled = desk.record(invoice, invoice.cancel(reason))
-    if owed:
-        settle(desk, invoice.content.client_id, invoice.id, Money(owed, invoice.currency))
-    return cancelled
+    return _given_up(desk, invoice_id, lambda it: it.cancel(reason))
 
 
 def write_off(desk: Desk, invoice_id: UUID, reason: str | None) -> Invoice:
     """Give up an invoice's balance as a bad debt."""
+    return _given_up(desk, invoice_id, lambda it: it.write_off(reason))
+
+
+def _given_up(desk: Desk, invoice_id: UUID, verb: Callable[[Invoice], Events]) -> Invoice:
     invoice = desk.open(Invoice, invoice_id)
     owed = invoice.balance_due if invoice.status is Status.SENT else None
-    given_up = desk.record(invoice, invoice.write_off(reason))
+    given_up = desk.record(invoice, verb(invoice))
     if owed:
         settle(desk, invoice.content.client_id, invoice.id, Money(owed, invoice.currency))
     return given_up

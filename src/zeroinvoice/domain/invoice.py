@@ -315,7 +315,11 @@ class Invoice(State[InvoiceEvent]):
                 yield InvoiceRevised(content, handling, totals)
             return
         due = content.due_date
-        settled = self.content.but(due_date=due)
+        settled = self.content.but(
+            due_date=due,  # of which only the day counts now, not who chose it
+            due_date_chosen=content.due_date_chosen,
+            issue_date_chosen=content.issue_date_chosen,
+        )
         if content != settled or due < self.content.due_date:
             raise Refused(
                 f"This invoice is {self.status.replace('_', ' ')}; what it says cannot change.",

@@ -39,8 +39,9 @@ bench: $(for_dev) ## Measure speed and memory
 crash: $(for_dev) ## Kill processes and cut connections while others write, and count what was lost
 	FAULT_ROUNDS=50 $(python) -m pytest -n 0 -s tests/faults
 
-events: $(for_dev) ## Write the catalogue of events anew (docs/events.md)
+events: $(for_dev) ## Write the catalogue of events (docs/events.md); add golden lines for new ones
 	$(python) -P -m zeroinvoice events
+	$(python) -P tests/journal/golden.py
 
 lock: $(for_dev) ## Pin requirements/*.txt anew, with hashes (needs uv in .venv)
 	$(compile) -o requirements/run.txt pyproject.toml requirements/run.in

@@ -16,6 +16,7 @@ from zeroinvoice.readside.projector import (
     Follower,
     Projector,
     Window,
+    collecting_rarely,
     halt,
     install,
     rebuild,
@@ -50,6 +51,7 @@ class Worker:
         while not self._stop.is_set():
             try:
                 with (
+                    collecting_rarely(),
                     psycopg.connect(self._url, autocommit=True) as connection,
                     psycopg.connect(self._url, autocommit=True) as ear,
                 ):

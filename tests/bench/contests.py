@@ -13,7 +13,8 @@ class Bench:
 
     url: str  # of the throw-away Postgres; make databases of your own beside it
     seconds: float  # how long one turn should measure
-    facts: int  # how many facts the fills and rebuilds work on
+    facts: int  # how many facts the rebuilds and reads work on
+    many: int  # how many facts a large installation has
     server: str  # what serves HTTP
 
 
@@ -61,6 +62,7 @@ class Contest:
     rows: tuple[Row, ...]
     enter: Callable[[Bench], AbstractContextManager[Contestants]]
     only_asked: bool = False  # left out unless named by --only
+    once: bool = False  # a round takes minutes, and a second one would show the same
 
 
 @dataclass
@@ -68,13 +70,16 @@ class Registry:
     contests: dict[str, Contest] = field(default_factory=dict)
 
     def contest(
-        self, *rows: Row, only_asked: bool = False
+        self, *rows: Row, only_asked: bool = False, once: bool = False
     ) -> Callable[[Callable[[Bench], Iterator[Contestants]]], Contest]:
         """Register a generator that sets up, yields its contestants, and clears away."""
 
         def register(prepare: Callable[[Bench], Iterator[Contestants]]) -> Contest:
-            made = Contest(prepare.__name__, rows, contextmanager(prepare), only_asked)
+            made = Contest(prepare.__name__, rows, contextmanager(prepare), only_asked, once)
             self.contests[made.name] = made
             return made
 
         return register
+
+
+registry = Registry()

@@ -7,32 +7,29 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from uuid import UUID
 
+import asking
+import ledger
 import library
+import ours
 import pgbench
 import psycopg
 import reading
 import umadb_store
 from bodies import BARE_ROWS, invoice
 from cluster import database
-from contests import Bench, Contestants, Registry, Row, Sample, Turn
+from contests import Bench, Contestants, Row, Sample, Turn, registry
 from load import Requests, drive, request
 from ours import Service, service
-from ours import commits as committed
 from processes import apart
 from serving import SERVERS, serving
 
+from zeroinvoice.app import READERS
 from zeroinvoice.journal.schema import migrate
-
-registry = Registry()
 
 CLIENT = UUID("0190d6f4-7c1e-7a3b-9c55-3f2b8d1e6a70")
 BARE = "yardstick_app:app"
+ONES = 2_000  # invoices that are read by themselves, in turn
 SENDS_PER_S = 1_200  # drafts made beforehand for each second a turn should take
-PAGE_OF_50 = "SELECT position, stream, version, topic, state FROM facts ORDER BY position LIMIT 50"
-ONE_BY_KEY = (
-    "SELECT position, stream, version, topic, state FROM facts "
-    "WHERE position = %(key)s::text::bigint"
-)
 
 
 def loaded(
@@ -67,25 +64,24 @@ def writes(bench: Bench) -> Iterator[Contestants]:
     body = invoice(CLIENT)
     with (
         serving(BARE, server=bench.server, env={"DATABASE_URL": url}) as port,
-        service(database(bench.url, "ours")) as ours,
+        service(database(bench.url, "ours")) as house,
     ):
-        own = invoice(ours.client)
+        own = invoice(house.client)
+        create = [house.request("POST", "/api/invoices/", own)]
         yield {
-            "create": loaded(
-                bench, ours.port, [ours.request("POST", "/api/invoices/", own)], [201]
-            ),
+            "create": loaded(bench, house.port, create, [201]),
             "insert": loaded(bench, port, [request("POST", "/insert", body)], [201]),
             "echo": loaded(bench, port, [request("POST", "/echo", body)], [201]),
-            "send": partial(_send, bench, ours, own),
+            "send": partial(_send, bench, house, own),
         }
 
 
-def _send(bench: Bench, ours: Service, body: bytes) -> Sample:
+def _send(bench: Bench, house: Service, body: bytes) -> Sample:
     """Send drafts made beforehand, each once, all in one series."""
-    ids = ours.created(body, int(bench.seconds * SENDS_PER_S))
+    ids = house.created(body, int(bench.seconds * SENDS_PER_S))
     sent = b'{"status":"sent"}'
-    moves = [ours.request("PATCH", f"/api/invoices/{id}/status", sent) for id in ids]
-    return Sample.of(drive(ours.port, moves, connections=64, count=len(moves)).only(200))
+    moves = [house.request("PATCH", f"/api/invoices/{id}/status", sent) for id in ids]
+    return Sample.of(drive(house.port, moves, connections=64, count=len(moves)).only(200))
 
 
 @registry.contest(
@@ -100,7 +96,7 @@ def commits(bench: Bench) -> Iterator[Contestants]:
     migrate(journal)
     pgbench.prepare(inserted)
     turns: Contestants = {
-        "journal": lambda: Sample.rate(apart(committed, journal, bench.seconds)),
+        "journal": lambda: Sample.rate(apart(ours.commits, journal, bench.seconds)),
         "save": lambda: Sample.rate(apart(library.commits, saved, bench.seconds)),
         "pgbench": lambda: Sample.rate(pgbench.commits(inserted, bench.seconds)),
     }
@@ -121,12 +117,15 @@ def commits(bench: Bench) -> Iterator[Contestants]:
 )
 def rebuilds(bench: Bench) -> Iterator[Contestants]:
     """Facts/s, from a journal that is already there."""
-    read, ran = database(bench.url, "read"), database(bench.url, "ran")
-    reading.fill(read, bench.facts)
+    whole = ledger.journal(bench.url, bench.facts, "whole")
+    of_invoices = ledger.journal(bench.url, bench.facts, "of_invoices", ledger.OF_INVOICES)
+    ran = database(bench.url, "ran")
     apart(library.fill, ran, max(2_000, bench.facts // 60))
     yield {
-        "copy": lambda: Sample.rate(apart(reading.by_copy, read)),
-        "keyset": lambda: Sample.rate(apart(reading.by_keyset, read)),
+        "rebuild": lambda: Sample.rate(apart(ours.rebuild, of_invoices, "invoices")),
+        "copy": lambda: Sample.rate(apart(reading.by_copy, of_invoices)),
+        "keyset": lambda: Sample.rate(apart(reading.by_keyset, of_invoices)),
+        "rebuild_all": lambda: Sample.rate(apart(ours.rebuild, whole)),
         "runner": lambda: Sample.rate(apart(library.project, ran)),
     }
 
@@ -138,15 +137,30 @@ def rebuilds(bench: Bench) -> Iterator[Contestants]:
     Row("list 50 invoices, p99", "list", "bare_list", "p99_ms", bar=2, at_most=True),
 )
 def reads(bench: Bench) -> Iterator[Contestants]:
-    """Requests/s at 16 connections, the same SQL on both sides."""
-    url = database(bench.url, "reads")
-    reading.fill(url, bench.facts)
-    ones = [request("GET", f"/one?key={key}") for key in range(1, bench.facts, 97)]
-    env = {"DATABASE_URL": url, "ONE_SQL": ONE_BY_KEY, "LIST_SQL": PAGE_OF_50}
-    with serving(BARE, server=bench.server, env=env) as port:
+    """Requests/s at 16 connections, two processes a server, the same SQL on both sides."""
+    url = ledger.journal(bench.url, bench.facts, "reads")
+    apart(ours.rebuild, url)
+    tenant = ledger.tenant(0)
+    env = {
+        "DATABASE_URL": url,
+        "POOL_SIZE": str(READERS),
+        "ONE_SQL": asking.one_sql(tenant),
+        "LIST_SQL": asking.list_sql(url, tenant),
+    }
+    ids = asking.invoices(url, tenant, ONES)
+    keys = [request("GET", f"/one?key={id}") for id in ids]
+    page = [request("GET", "/list")]
+    with (
+        serving(BARE, server=bench.server, env=env) as port,
+        service(url, tenant=tenant) as house,
+    ):
+        ones = [house.request("GET", f"/api/invoices/{id}") for id in ids]
+        pages = [house.request("GET", "/api/invoices?limit=50")]
         yield {
-            "bare_one": loaded(bench, port, ones, [200], connections=16),
-            "bare_list": loaded(bench, port, [request("GET", "/list")], [200], connections=16),
+            "one": loaded(bench, house.port, ones, [200], connections=16),
+            "bare_one": loaded(bench, port, keys, [200], connections=16),
+            "list": loaded(bench, house.port, pages, [200], connections=16),
+            "bare_list": loaded(bench, port, page, [200], connections=16),
         }
 
 

@@ -14,20 +14,24 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+import psycopg
 from load import drive, request
 from processes import await_listeners, free_port, start, stop
 
+import projections
 from zeroinvoice.app import Parts
 from zeroinvoice.domain.client import Client, Profile
 from zeroinvoice.domain.session import Session
 from zeroinvoice.domain.workspace import Settings as WorkspaceSettings
 from zeroinvoice.domain.workspace import Workspace
+from zeroinvoice.journal.application import Journal
 from zeroinvoice.journal.committer import Command, Committer
-from zeroinvoice.journal.schema import migrate
+from zeroinvoice.journal.schema import WORK_ROLE, conninfo, migrate
 from zeroinvoice.kernel.clock import system_clock
 from zeroinvoice.kernel.desk import Desk
 from zeroinvoice.kernel.facts import Actor, Origin
 from zeroinvoice.kernel.ids import new_id
+from zeroinvoice.readside import projector
 from zeroinvoice.settings import Settings
 
 PROGRAM = [sys.executable, "-P", "-m", "zeroinvoice"]
@@ -61,9 +65,16 @@ class Service:
 
 @contextlib.contextmanager
 def service(
-    url: str, *, workers: Sequence[str] = ("work",), processes: int = 2
+    url: str,
+    *,
+    workers: Sequence[str] = ("work",),
+    processes: int = 2,
+    tenant: UUID | None = None,
 ) -> Iterator[Service]:
-    """Serve a database with two API processes and the workers that always run beside them."""
+    """Serve a database with some API processes and the workers that always run beside them.
+
+    Requests are made on behalf of a new workspace, unless one that is there is named.
+    """
     migrate(url)
     with tempfile.TemporaryDirectory(prefix="zeroinvoice-bench-") as folder:
         secret, port = secrets.token_hex(32), free_port()
@@ -81,20 +92,21 @@ def service(
         started += [start([*PROGRAM, "api"], log=log, env=env) for _ in range(processes)]
         try:
             await_listeners(port, log, started, count=processes)
-            yield seeded(url, port, settings)
+            yield seeded(url, port, settings, tenant or new_id())
         finally:
             for process in started:
                 stop(process)
 
 
-def seeded(url: str, port: int, settings: Settings) -> Service:
-    """A workspace with one client, and a token for its owner."""
+def seeded(url: str, port: int, settings: Settings, tenant: UUID) -> Service:
+    """A workspace with a new client, and a token for somebody in it."""
     parts = Parts(settings, url, system_clock)
-    tenant, user, session = new_id(), new_id(), new_id()
+    user, session = new_id(), new_id()
 
     def opened(desk: Desk) -> UUID:
-        workspace = desk.new(Workspace, tenant)
-        desk.record(workspace, workspace.open(user, WorkspaceSettings("Bench")))
+        workspace = desk.find(Workspace, tenant)
+        if not workspace.version:
+            desk.record(workspace, workspace.open(user, WorkspaceSettings("Bench")))
         begun = desk.new(Session, session)
         desk.record(begun, begun.start(user))
         client = desk.new(Client)
@@ -145,3 +157,17 @@ async def _commits(committer: Committer, seconds: float, concurrent: int, tenant
     took = time.monotonic() - begun
     await committer.stop()
     return count / took
+
+
+def rebuild(url: str, *names: str) -> float:
+    """Rebuild some read models together, or all of them; facts of the journal/s."""
+    work = conninfo(url, WORK_ROLE, application="zeroinvoice bench", statement_ms=0)
+    chosen = tuple(it for it in projections.projectors if not names or it.name in names)
+    journal = Journal.at(work)
+    facts = journal.head()
+    with psycopg.connect(work, autocommit=True) as connection:
+        begun = time.perf_counter()
+        projector.rebuild(connection, chosen, journal)
+        took = time.perf_counter() - begun
+    journal.close()
+    return facts / took

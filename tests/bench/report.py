@@ -16,7 +16,7 @@ Samples = Mapping[str, Sequence[Sample]]
 """What each contestant of one contest gave, round by round."""
 
 NONE = "–"
-UNITS = {"per_s": "/s", "ms": "ms", "mib": "MiB"}
+UNITS = {"per_s": "/s", "s": "s", "ms": "ms", "mb": "MB"}
 
 
 def machine(url: str) -> list[str]:

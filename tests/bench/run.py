@@ -8,9 +8,10 @@ import signal
 import sys
 from pathlib import Path
 
+import growing  # noqa: F401 - registers its contests
+import measures  # noqa: F401 - as above
 from cluster import cluster
-from contests import Bench, Contest, Sample
-from measures import registry
+from contests import Bench, Contest, Sample, registry
 from report import Samples, comparison, contestants, document, machine, verdicts
 from serving import DEFAULT_SERVER, SERVERS
 
@@ -18,6 +19,7 @@ from serving import DEFAULT_SERVER, SERVERS
 def run(contest: Contest, bench: Bench, rounds: int) -> Samples:
     """Let the contestants take turns, so that a slow minute of the machine is slow for all."""
     samples: dict[str, list[Sample]] = {}
+    rounds = 1 if contest.once else rounds
     with contest.enter(bench) as turns:
         for number in range(1, rounds + 1):
             for name, turn in turns.items():
@@ -38,6 +40,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="turns of each contestant (5; quick: 2)")
     parser.add_argument("--seconds", type=float, help="length of a turn (4; quick: 1)")
     parser.add_argument("--facts", type=int, help="size of the journals (300000; quick: 20000)")
+    parser.add_argument("--many", type=int, help="and of the largest (1000000; quick: 30000)")
     parser.add_argument("--quick", action="store_true", help="see that it works; proves nothing")
     parser.add_argument("--server", choices=SERVERS, default=DEFAULT_SERVER)
     parser.add_argument("--out", type=Path, help="write the table and the machine as Markdown")
@@ -55,6 +58,7 @@ def main() -> int:
             url=url,
             seconds=asked.seconds or (1.0 if asked.quick else 4.0),
             facts=asked.facts or (20_000 if asked.quick else 300_000),
+            many=asked.many or (30_000 if asked.quick else 1_000_000),
             server=asked.server,
         )
         about = machine(url)

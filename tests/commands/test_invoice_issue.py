@@ -218,13 +218,13 @@ def test_a_workspace_numbers_by_its_own_pattern(house: Any, shop_in: Any) -> Non
     shop = shop_in(house.office())
     monthly = {"pattern": "R{YY}{MM}-{CLIENT}-{SEQ:3}", "reset": "monthly"}
     shop.office.patch("/api/workspace", json={"numbers": {"invoice": monthly}})
-    client = shop.office.made("/api/clients", {"name": "Acme", "number": "ACME"})["id"]
+    client = shop.office.made("/api/clients", {"name": "Acme"})["id"]
     days = [{"issue_date": it} for it in ("2026-01-31", "2026-02-01", "2026-02-02", "2026-01-30")]
     assert numbers(shop, client, *days) == [
-        "R2601-ACME-001",
-        "R2602-ACME-001",
-        "R2602-ACME-002",
-        "R2601-ACME-002",
+        "R2601-C-00001-001",
+        "R2602-C-00001-001",
+        "R2602-C-00001-002",
+        "R2601-C-00001-002",
     ]
 
 

@@ -1,0 +1,127 @@
+"""Golden facts: whatever was ever stored is read for ever, and written as it was."""
+
+import json
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+from eventsourcing.persistence import JSONTranscoder
+
+from zeroinvoice.domain import EVENTS
+from zeroinvoice.domain.invoice import InvoiceWrittenOff
+from zeroinvoice.journal.application import Journal
+from zeroinvoice.journal.mapper import FactMapper, StoredFact, UnknownTopic
+from zeroinvoice.kernel.facts import Event
+
+HERE = Path(__file__).parent
+FILE = HERE / "golden" / "events.jsonl"
+LINES: list[tuple[str, str]] = [
+    (row["topic"], row["state"]) for row in map(json.loads, FILE.read_text().splitlines())
+]
+PLACE = (1, UUID(int=1), UUID(int=2), 1)
+
+
+def read_and_written(mapper: FactMapper, topic: str, state: str) -> tuple[str, str]:
+    """The topic and state that a stored fact has after it was read and is written again."""
+    fact = mapper.fact(*PLACE, topic, state)
+    assert type(fact.event) is next(it for it in EVENTS if it.__name__ == topic)
+    again = mapper.to_stored_event(fact)
+    assert isinstance(again, StoredFact)
+    return again.topic, again.state.decode()
+
+
+def test_every_class_of_event_has_its_golden_lines() -> None:
+    """`make events` adds those of a new one."""
+    assert {event.__name__ for event in EVENTS} <= {topic for topic, _ in LINES}
+
+
+@pytest.mark.parametrize("topic", sorted({topic for topic, _ in LINES}))
+def test_what_was_stored_is_read_and_written_in_the_same_bytes(topic: str) -> None:
+    """A class is never renamed; a field of one is never removed, renamed or retyped.
+
+    A field may be added if it has a default and the class omits its defaults.
+    """
+    mapper = Journal().facts_mapper
+    for state in (state for name, state in LINES if name == topic):
+        assert read_and_written(mapper, topic, state) == (topic, state)
+
+
+def test_a_topic_that_nobody_knows_is_not_read() -> None:
+    """The allow-list: nothing is imported because a row names it."""
+    _, state = LINES[0]
+    for topic in ("InvoiceExploded", "os.system", "zeroinvoice.domain.invoice:InvoiceSent", ""):
+        with pytest.raises(UnknownTopic):
+            Journal().facts_mapper.fact(*PLACE, topic, state)
+
+
+def changed(defaults: dict[str, Any] | None = None, /, *, omits: bool = False, **types: Any) -> Any:
+    """`InvoiceWrittenOff` as it might have been changed: other fields, other defaults."""
+    body = {"__annotations__": types, **(defaults or {})}
+    return type(Event)("InvoiceWrittenOff", (Event,), body, kw_only=True, omit_defaults=omits)
+
+
+NONE: dict[str, Any] = {"reason": None}
+LATER: dict[str, Any] = {**NONE, "partly": False}
+TEXT = str | None
+CHANGES = {
+    "a field removed": changed(amount=Decimal),
+    "a field renamed": changed(NONE, given_up=Decimal, reason=TEXT),
+    "an optional field renamed": changed({"why": None}, amount=Decimal, why=TEXT),
+    "a type changed": changed(NONE, amount=int, reason=TEXT),
+    "a required field added": changed(NONE, amount=Decimal, reason=TEXT, booked_by=str),
+    "fields in another order": changed(NONE, reason=TEXT, amount=Decimal),
+    "a field added that is always written": changed(
+        LATER, amount=Decimal, reason=TEXT, partly=bool
+    ),
+}
+ALLOWED = changed(LATER, omits=True, amount=Decimal, reason=TEXT, partly=bool)
+
+
+def survives(event: type[Event]) -> bool:
+    """Whether the golden lines of a class would still pass if it were this one."""
+    mapper = FactMapper(JSONTranscoder(), [event])
+    for topic, state in LINES:
+        if topic == event.__name__:
+            try:
+                fact = mapper.fact(*PLACE, topic, state)
+            except msgspec.ValidationError:
+                return False
+            if mapper.state_of(fact).decode() != state:
+                return False
+    return True
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_class_that_was_changed_is_noticed(change: str) -> None:
+    """These lines would fail with any of them; they pass with the class as it is."""
+    assert survives(InvoiceWrittenOff)
+    assert not survives(CHANGES[change])
+
+
+def test_a_field_may_be_added_that_is_left_out_by_default() -> None:
+    assert survives(ALLOWED)
+
+
+def test_the_program_adds_what_is_missing_and_rewrites_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    kept = [it for it in FILE.read_text().splitlines(keepends=True) if '"InvoiceSent"' not in it]
+    kept[0] = json.dumps({"topic": LINES[0][0], "state": "as it was stored long ago"}) + "\n"
+    file.write_text("".join(kept))
+    for expected in ("InvoiceSent", "none"):
+        ran = subprocess.run(
+            [sys.executable, "-P", HERE / "golden.py", file],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert ran.stdout.strip().endswith(f": {expected}")
+    text = file.read_text()
+    assert text.startswith("".join(kept))
+    added = text.removeprefix("".join(kept)).splitlines()
+    assert {json.loads(it)["topic"] for it in added} == {"InvoiceSent"}

@@ -36,7 +36,7 @@ class Worker:
     """Follows the journal for all projections, each in its own transactions."""
 
     def __init__(self, database_url: str, projectors: tuple[Projector, ...]) -> None:
-        self._url = conninfo(database_url, WORK_ROLE, application="zeroinvoice work")
+        self._url = conninfo(database_url, WORK_ROLE, application="zeroinvoice work", durable=False)
         self._projectors = projectors
         self._journal = Journal.at(self._url, size=2)
         self._stop = threading.Event()

@@ -43,12 +43,13 @@ def list_sql(url: str, tenant: UUID) -> str:
     reader, today = Overheard(tenant), system_clock().date()
     rows = items(reader, today, ~invoices_table.c.deleted)
     page(reader, rows, InvoiceItem, Paging(), sorts=SORTS, key=invoices_table.c.id)
-    text, values = compiled(reader.asked[0])
-    with psycopg.connect(url, cursor_factory=psycopg.ClientCursor) as connection:
+    text, values, _ = compiled(reader.asked[0])
+    with psycopg.connect(url) as connection:
         generations = dict(
             connection.execute("SELECT name, generation FROM checkpoints").fetchall()
         )
-        told = connection.cursor().mogrify(served(text, generations).encode(), values)
+        inlined = psycopg.ClientCursor(connection)
+        told: str = inlined.mogrify(served(text, generations).encode(), values)
     return told.replace("%", "%%")
 
 

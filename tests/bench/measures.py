@@ -54,6 +54,11 @@ def loaded(
 @registry.contest(
     Row("create an invoice, against three rows inserted", "create", "insert", bar=1.2),
     Row("create an invoice, against the body echoed", "create", "echo", bar=0.25),
+    Row(
+        "create, projectors and policies at work beside it, against three rows inserted",
+        "create_whole",
+        "insert",
+    ),
     Row("send an invoice in one series, against creating it", "send", "create", bar=0.5),
 )
 def writes(bench: Bench) -> Iterator[Contestants]:
@@ -64,12 +69,15 @@ def writes(bench: Bench) -> Iterator[Contestants]:
     body = invoice(CLIENT)
     with (
         serving(BARE, server=bench.server, env={"DATABASE_URL": url}) as port,
-        service(database(bench.url, "ours")) as house,
+        service(database(bench.url, "ours"), workers=()) as house,
+        service(database(bench.url, "whole"), workers=("work", "policies")) as whole,
     ):
-        own = invoice(house.client)
+        own, theirs = invoice(house.client), invoice(whole.client)
         create = [house.request("POST", "/api/invoices/", own)]
+        create_whole = [whole.request("POST", "/api/invoices/", theirs)]
         yield {
             "create": loaded(bench, house.port, create, [201]),
+            "create_whole": loaded(bench, whole.port, create_whole, [201]),
             "insert": loaded(bench, port, [request("POST", "/insert", body)], [201]),
             "echo": loaded(bench, port, [request("POST", "/echo", body)], [201]),
             "send": partial(_send, bench, house, own),

@@ -138,8 +138,13 @@ def assert_safe(connection: psycopg.Connection) -> None:
         raise RuntimeError(f"The journal lacks the triggers {', '.join(missing)}: run migrate.")
 
 
-def conninfo(url: str, role: str, *, application: str, statement_ms: int = 30_000) -> str:
+def conninfo(
+    url: str, role: str, *, application: str, statement_ms: int = 30_000, durable: bool = True
+) -> str:
     """The connection string for a process that acts as `role`.
+
+    Not `durable` is for projectors alone: their rows and checkpoints go together, and what a
+    crash of the database takes from both they fold again from the journal.
 
     A writer that is stopped while it holds the order lock is ended after 5 s, and nobody
     waits for the lock longer than 3 s (reliability over patience).
@@ -148,6 +153,8 @@ def conninfo(url: str, role: str, *, application: str, statement_ms: int = 30_00
         f"-c role={role} -c lock_timeout=3000 -c idle_in_transaction_session_timeout=5000 "
         f"-c statement_timeout={statement_ms}"
     )
+    if not durable:
+        options += " -c synchronous_commit=off"
     return psycopg.conninfo.make_conninfo(
         url,
         options=options,

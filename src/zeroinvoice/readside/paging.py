@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Select, func, select, tuple_
 from zeroinvoice.kernel.refusals import BadInput
 from zeroinvoice.kernel.value import Value
 from zeroinvoice.readside.reader import Reader
+from zeroinvoice.readside.tables import compiled
 
 V = TypeVar("V")
 LIMIT = 50  # rows of a page unless asked
@@ -82,8 +83,8 @@ def page(
 
 def _asked(reader: Reader, statement: Select[Any], order: str) -> str:
     """A name for the question: the same rows in the same order, for the same tenant."""
-    compiled = statement.compile()
-    shown = f"{reader.tenant} {order} {compiled} {sorted(compiled.params.items(), key=str)}"
+    question = compiled(statement)
+    shown = f"{reader.tenant} {order} {question.text} {question.values}"
     return hashlib.sha256(shown.encode()).hexdigest()[:16]
 
 

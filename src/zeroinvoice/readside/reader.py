@@ -20,7 +20,7 @@ from zeroinvoice.kernel.clock import local_day
 from zeroinvoice.kernel.facts import Fact, State, folded
 from zeroinvoice.kernel.refusals import BadInput, Missing, Unavailable
 from zeroinvoice.kernel.secrets import Keyring
-from zeroinvoice.readside.tables import compiled, projection_of, served
+from zeroinvoice.readside.tables import compiled, served
 
 S = TypeVar("S", bound=State[Any])
 V = TypeVar("V")
@@ -206,8 +206,7 @@ class Reader:
         costs one round trip. `patience` is in seconds; after it, rows that lag will do. Raises
         `Unavailable` when a named position is not reached.
         """
-        names = sorted({projection_of(table) for table in _tables(statement)})
-        text, params = compiled(statement)
+        text, params, names = compiled(statement)
         begun, goal, pause = time.monotonic(), 0, 0.004
         while True:
             try:
@@ -241,14 +240,14 @@ class Reader:
         return local_day(self.as_of or self.now, zone_name)
 
     def _try(
-        self, names: list[str], text: str, params: list[Any], goal: int
+        self, names: Sequence[str], text: str, params: list[Any], goal: int
     ) -> tuple[int, int, list[tuple[Any, ...]] | None]:
         books = self.books
         generations = {name: books.generations[name] for name in names}
         with books.connection() as connection, connection.pipeline():
             settle = self._ask(connection, ())
             head = connection.execute(HEAD, [self.tenant], prepare=True, binary=True)
-            marks = connection.execute(CHECKPOINTS, [names], prepare=True, binary=True)
+            marks = connection.execute(CHECKPOINTS, [list(names)], prepare=True, binary=True)
             found = connection.execute(
                 served(text, generations).encode(), params, prepare=True, binary=True
             )
@@ -268,9 +267,9 @@ class Reader:
         behind = max(0, *(goal - current[name][1] for name in names))
         return goal, behind, None if stale else rows
 
-    def _look_again(self, names: list[str]) -> None:
+    def _look_again(self, names: Sequence[str]) -> None:
         with self.books.connection() as connection:
-            for row in connection.execute(CHECKPOINTS, [names]).fetchall():
+            for row in connection.execute(CHECKPOINTS, [list(names)]).fetchall():
                 self.books.generations[row[0]] = row[1]
 
     def _enter(self) -> None:
@@ -312,23 +311,6 @@ class Reader:
                 self._admit(self)
 
         return settle
-
-
-def _tables(statement: Select[Any]) -> list[Table]:
-    found: list[Table] = []
-    for source in statement.get_final_froms():
-        found.extend(
-            element
-            for element in _walk(source)
-            if isinstance(element, Table) and element not in found
-        )
-    return found
-
-
-def _walk(source: Any) -> Iterator[Any]:
-    yield source
-    for child in source.get_children():
-        yield from _walk(child)
 
 
 def _one(cursor: psycopg.Cursor[Any]) -> int:

@@ -1,9 +1,9 @@
 """Read tables: declared once in SQLAlchemy Core, kept in a schema of their own a generation."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     Column,
@@ -62,11 +62,19 @@ def served(text: str, generations: dict[str, int]) -> str:
     return _served(text, tuple(sorted(generations.items())))
 
 
-_cache: dict[Any, Any] = {}
+class Question(NamedTuple):
+    """A statement as psycopg takes it, and the projections whose tables it reads."""
+
+    text: str
+    values: list[Any]
+    projections: tuple[str, ...]
 
 
-def compiled(statement: Select[Any]) -> tuple[str, list[Any]]:
-    """A statement as psycopg takes it. Statements of one shape are compiled once.
+_cache: dict[Any, tuple[Any, tuple[str, ...]]] = {}
+
+
+def compiled(statement: Select[Any]) -> Question:
+    """What a statement asks. Statements of one shape are compiled once.
 
     Compare with many values by `any_of`, not `in_`: its text would depend on how many.
     """
@@ -74,12 +82,25 @@ def compiled(statement: Select[Any]) -> tuple[str, list[Any]]:
     assert key is not None
     known = _cache.get(key.key)
     if known is None:
-        known = statement._compiler(DIALECT, cache_key=key, column_keys=[])
-        assert "POSTCOMPILE" not in known.string, "compare with many values by any_of"
+        made = statement._compiler(DIALECT, cache_key=key, column_keys=[])
+        assert "POSTCOMPILE" not in made.string, "compare with many values by any_of"
+        known = made, tuple(sorted({projection_of(table) for table in _tables(statement)}))
         if len(_cache) < 2_000:
             _cache[key.key] = known
-    values = known.construct_params(extracted_parameters=key.bindparams)
-    return known.string, [values[name] for name in known.positiontup or ()]
+    form, projections = known
+    values = form.construct_params(extracted_parameters=key.bindparams)
+    return Question(form.string, [values[name] for name in form.positiontup or ()], projections)
+
+
+def _tables(statement: Select[Any]) -> Iterator[Table]:
+    for source in statement.get_final_froms():
+        yield from (element for element in _walk(source) if isinstance(element, Table))
+
+
+def _walk(source: Any) -> Iterator[Any]:
+    yield source
+    for child in source.get_children():
+        yield from _walk(child)
 
 
 def any_of(column: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[bool]:

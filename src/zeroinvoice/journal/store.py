@@ -193,7 +193,12 @@ class PostgresStore:
 
 
 def _connect(conninfo: str) -> psycopg.Connection[Any]:
-    return psycopg.connect(conninfo, autocommit=True)
+    connection = psycopg.connect(conninfo, autocommit=True)
+    # All its statements look rows up by index. A plan that was made while the journal was
+    # small is kept, and would read the whole of it later.
+    for other_way in ("seqscan", "hashjoin", "mergejoin"):
+        connection.execute(f"SET enable_{other_way} = off")
+    return connection
 
 
 def _wanted(streams: Sequence[Place]) -> list[list[Any]]:

@@ -10,6 +10,7 @@ from sqlalchemy import Boolean, ColumnElement, DateTime, Integer, Text, func, li
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from projections.client_view import ClientView, Duplicate, PaymentSettingsView
+from zeroinvoice.domain import KIND_OF
 from zeroinvoice.domain.client import (
     Client,
     ClientAdded,
@@ -81,6 +82,8 @@ for _column in (it.name, it.number, it.email, it.tax_id, it.phone_digits):
 
 
 def project(rows: Rows, fact: Fact) -> None:
+    if KIND_OF[type(fact.event)] != "client":
+        return
     id, changed = fact.stream, {"updated_at": fact.at, "version": fact.version}
     match fact.event:
         case ClientAdded(profile=profile):

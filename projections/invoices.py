@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Any, Literal
 from uuid import UUID
 
@@ -309,17 +309,21 @@ def aware(at: datetime, pointer: str) -> datetime:
 
 def items(reader: Reading, today: date, *conditions: ColumnElement[bool]) -> Select[Any]:
     """The tenant's invoices as `InvoiceItem`s; deleted drafts are among them."""
+    client = and_(names.c.id == it.client_id, names.c.tenant_id == it.tenant_id)
+    return reader.mine(invoices, *_shown(today)).outerjoin(names, client).where(*conditions)
+
+
+@lru_cache(maxsize=4)  # days; it is called for every list
+def _shown(today: date) -> tuple[ColumnElement[Any], ...]:
     days = func.coalesce(literal(today) - late_since(today), 0)
     computed = {
         "status": shown_status(today).label("shown_status"),
         "client_name": names.c.name.label("client_name"),
         "days_overdue": days.label("days_overdue"),
     }
-    columns = [
-        computed[name] if name in computed else it[name] for name in InvoiceItem.__struct_fields__
-    ]
-    client = and_(names.c.id == it.client_id, names.c.tenant_id == it.tenant_id)
-    return reader.mine(invoices, *columns).outerjoin(names, client).where(*conditions)
+    return tuple(
+        [computed[name] if name in computed else it[name] for name in InvoiceItem.__struct_fields__]
+    )
 
 
 def today_of(reader: Reading) -> date:

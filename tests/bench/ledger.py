@@ -35,12 +35,12 @@ PER_CLIENT = 20  # invoices
 PER_PROJECT = 5  # invoices whose lines name it
 
 SERVICES = (
-    "Workshops with the finance team: present process, interviews, findings and a costed plan for",
-    "Integration of the order desk with the ledger, with retries and reconciliation, for",
-    "Support on site, evenings and weekends included, during the first month of",
-    "Travel and lodging at cost, receipts attached; second class by rail, for",
-    "Licences of the reporting module, twelve months in advance, for",
-    "Migration of the archive, checked against the paper files by sampling, for",
+    "Workshops with the finance team for",
+    "Integration of the order desk with the ledger for",
+    "Support on site, evenings included, for",
+    "Travel and lodging at cost, receipts attached, for",
+    "Licences of the reporting module for",
+    "Migration of the archive, checked by sampling, for",
 )
 FORMS = ("Ltd", "GmbH", "SARL", "Inc", "BV")
 NOTE = "Net 30. Please quote the invoice number with your transfer. Thank you for the good work."

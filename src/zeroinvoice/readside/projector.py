@@ -2,7 +2,7 @@
 
 import gc
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import psycopg
@@ -20,6 +20,12 @@ LIVE_BATCH = 2_000  # facts in one transaction while following
 REBUILD_BATCH = 10_000  # facts in one transaction while rebuilding
 YOUNG = 200_000  # objects made before the collector looks at them
 CLOSE = 1_000  # facts behind the head at which a rebuild takes the checkpoint's lock
+
+CLAIM = "SELECT generation, position, shape FROM checkpoints WHERE name = %s FOR UPDATE SKIP LOCKED"
+MOVE = (
+    "UPDATE checkpoints SET position = %s, applied = applied + %s, error = NULL, error_at = NULL"
+    " WHERE name = %s AND position = %s"
+)
 
 
 class Projector(Value):
@@ -77,12 +83,10 @@ class Follower:
         """
         name = self.projector.name
         try:
-            with connection.transaction():
-                row = connection.execute(
-                    "SELECT generation, position, shape FROM checkpoints WHERE name = %s"
-                    " FOR UPDATE SKIP LOCKED",
-                    [name],
-                ).fetchone()
+            with ExitStack() as transaction:
+                with connection.pipeline():  # one round trip for both
+                    transaction.enter_context(connection.transaction())
+                    row = connection.execute(CLAIM, [name], prepare=True).fetchone()
                 if row is None or row[2] != self.projector.version:
                     return 0
                 generation, position = row[0], row[1]
@@ -93,9 +97,7 @@ class Follower:
                 books.apply(connection, facts)
                 self._position = position + len(facts)
                 moved = connection.execute(
-                    "UPDATE checkpoints SET position = %s, applied = applied + %s, error = NULL,"
-                    " error_at = NULL WHERE name = %s AND position = %s",
-                    [self._position, len(facts), name, position],
+                    MOVE, [self._position, len(facts), name, position], prepare=True
                 )
                 assert moved.rowcount == 1
                 assert facts[-1].position == self._position

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -29,7 +30,6 @@ Place = tuple[UUID, UUID]
 CACHED = 20_000  # states kept in memory
 PATIENCE = 1.0  # seconds a read waits for the projections it uses
 MIN_POSITION_PATIENCE = 2.0  # seconds when the caller named a position
-HEAD = "SELECT coalesce(max(position), 0) FROM facts WHERE tenant_id = %s"
 SPANS = (  # versions of many streams, from one to another
     "SELECT f.position, f.tenant_id, f.stream, f.version, f.topic, f.state"
     " FROM unnest(%b::uuid[], %b::int[], %b::int[]) AS w (stream, first, last)"
@@ -42,6 +42,10 @@ LINKS = (  # the hash of some facts, and that of the tenant's fact before each
     " FROM facts f WHERE f.position = ANY(%b::bigint[]) AND f.tenant_id = %s"
 )
 CHECKPOINTS = "SELECT name, generation, position, shape FROM checkpoints WHERE name = ANY(%s)"
+STANDING = (  # checkpoints, and beside each the tenant's head
+    "SELECT name, generation, position, shape, (SELECT coalesce(max(position), 0) FROM facts"
+    " WHERE tenant_id = %s) FROM checkpoints WHERE name = ANY(%s)"
+)
 
 
 class Books:
@@ -195,8 +199,7 @@ class Reader:
 
     def mine(self, table: Table, *columns: Any) -> Select[Any]:
         """Where every query starts: this tenant's rows of a table."""
-        chosen = columns or tuple(table.columns)
-        return select(*chosen).select_from(table).where(table.c.tenant_id == self.tenant)
+        return _chosen(table, columns).where(table.c.tenant_id == self.tenant)
 
     def rows(self, statement: Select[Any], *, patience: float = PATIENCE) -> list[tuple[Any, ...]]:
         """The rows of a statement, once its projections have reached the tenant's head.
@@ -246,19 +249,20 @@ class Reader:
         generations = {name: books.generations[name] for name in names}
         with books.connection() as connection, connection.pipeline():
             settle = self._ask(connection, ())
-            head = connection.execute(HEAD, [self.tenant], prepare=True, binary=True)
-            marks = connection.execute(CHECKPOINTS, [list(names)], prepare=True, binary=True)
+            marks = connection.execute(
+                STANDING, [self.tenant, list(names)], prepare=True, binary=True
+            )
             found = connection.execute(
                 served(text, generations).encode(), params, prepare=True, binary=True
             )
             settle()
-            goal = goal or max(_one(head), self._min_position)
             current = {row[0]: row[1:] for row in marks.fetchall()}
             rows = found.fetchall()
         if len(current) < len(names) or any(
             current[name][2] != books.shapes[name] for name in names
         ):
             raise Unavailable("A read model is being built anew.", code="projection_rebuilding")
+        goal = goal or max(current[names[0]][3], self._min_position)
         stale = False
         for name in names:
             if current[name][0] != generations[name]:
@@ -313,10 +317,10 @@ class Reader:
         return settle
 
 
-def _one(cursor: psycopg.Cursor[Any]) -> int:
-    row = cursor.fetchone()
-    assert row is not None
-    return int(row[0])
+@lru_cache(maxsize=64)
+def _chosen(table: Table, columns: tuple[Any, ...]) -> Select[Any]:
+    """Some columns of a table; made once for columns that are kept, which takes a while."""
+    return select(*columns or table.columns).select_from(table)
 
 
 def instant(text: str) -> datetime:

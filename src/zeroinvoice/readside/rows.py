@@ -1,7 +1,7 @@
 """A unit of work over read tables: a batch of facts is folded in memory, then written at once."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, LiteralString
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from zeroinvoice.kernel.facts import Fact
 from zeroinvoice.readside.tables import DIALECT
 
 Row = dict[str, Any]
-CACHED = 20_000  # rows of a table kept between batches
+CACHED = 2_000  # rows of a table kept between batches
 BY_COPY = 40  # rows from which COPY pays
 
 
@@ -33,18 +33,21 @@ class Rows:
         self._texts = _Texts(self._name, self._columns, self._types[0])
         self._cache: OrderedDict[Any, Row | None] = OrderedDict()  # None: known to be absent
         self._dirty: dict[Any, None] = {}  # ids, in the order in which they were first touched
-        self._stored: set[Any] = set()  # cached ids that have a row in the table
+        self._stored: set[Any] = set()  # cached ids that have a row in the table, or may have
+        self._expected: Sequence[Fact] = ()  # this batch, until the first row is asked for
         self._written = Written() if fresh else None  # all ids that ever had one
         self._connection: psycopg.Connection[Any] | None = None
         self.tenant = UUID(int=0)
 
-    def begin(self, connection: psycopg.Connection[Any], ids: Iterable[Any]) -> None:
-        """Read the rows a batch will touch, in one query."""
+    def begin(self, connection: psycopg.Connection[Any], facts: Sequence[Fact]) -> None:
+        """Be told what a batch is about: all its rows are read when the first is asked for."""
         self._connection = connection
-        self._load([id for id in ids if id not in self._cache])
+        self._expected = facts if self.by_stream else ()
 
     def add(self, id: Any, **values: Any) -> None:
         """A new row; what is not named has its column's default. Replaces a row of that id."""
+        if self.by_stream and id not in self._cache:
+            self._stored.add(id)
         self._cache[id] = {**self._blank, self._key: id, "tenant_id": self.tenant, **values}
         self._dirty[id] = None
 
@@ -58,7 +61,9 @@ class Rows:
     def get(self, id: Any) -> Row | None:
         """A row as it is now, this batch's changes included. Change it by `set` only."""
         if id not in self._cache:
-            self._load([id])
+            streams = {fact.stream for fact in self._expected}
+            self._expected = ()
+            self._load([it for it in {*streams, id} if it not in self._cache])
         return self._cache[id]
 
     def remove(self, id: Any) -> None:
@@ -71,22 +76,9 @@ class Rows:
         return Many(self, equal)
 
     def flush(self) -> None:
-        """Write what changed, in at most two statements."""
-        if not self._dirty:
-            return
-        connection = self._connection
-        assert connection is not None
-        stored = [id for id in self._dirty if id in self._stored]
-        if stored:
-            connection.execute(self._texts.delete, [stored])
-            self._stored.difference_update(stored)
-        rows = [row for id in self._dirty if (row := self._cache[id]) is not None]
-        self._write(connection, rows)
-        written = [row[self._key] for row in rows]
-        self._stored.update(written)
-        if self._written is not None:
-            self._written.add(written)
-        self._dirty.clear()
+        """Write what changed, in at most two statements; keep no more than a part of it."""
+        if self._dirty:
+            self._write_dirty()
         while len(self._cache) > CACHED:
             old, _ = self._cache.popitem(last=False)
             self._stored.discard(old)
@@ -96,6 +88,22 @@ class Rows:
         self._cache.clear()
         self._dirty.clear()
         self._stored.clear()
+        self._expected = ()
+
+    def _write_dirty(self) -> None:
+        connection = self._connection
+        assert connection is not None
+        stored = self._likely([id for id in self._dirty if id in self._stored])
+        if stored:
+            connection.execute(self._texts.delete, [stored])
+        self._stored.difference_update(self._dirty)
+        rows = [row for id in self._dirty if (row := self._cache[id]) is not None]
+        self._write(connection, rows)
+        written = [row[self._key] for row in rows]
+        self._stored.update(written)
+        if self._written is not None:
+            self._written.add(written)
+        self._dirty.clear()
 
     def _write(self, connection: psycopg.Connection[Any], rows: list[Row]) -> None:
         # Every row began as a blank or a stored one, so its values stand in the table's order.
@@ -112,13 +120,16 @@ class Rows:
         if not ids:
             return
         assert self._connection is not None
-        for id in ids:
-            self._cache[id] = None
-        if self._written is not None and not (ids := self._written.among(ids)):
+        self._cache.update(dict.fromkeys(ids))
+        if not (ids := self._likely(ids)):
             return
         for values in self._connection.execute(self._texts.select, [ids], binary=True):
             self._cache[values[0]] = dict(zip(self._columns, values, strict=True))
             self._stored.add(values[0])
+
+    def _likely(self, ids: list[Any]) -> list[Any]:
+        """Those of some ids that may have a row in the table."""
+        return ids if self._written is None or not ids else self._written.among(ids)
 
 
 class Written:
@@ -129,25 +140,31 @@ class Written:
     """
 
     BITS = 22  # of a place in the filter, which takes half a megabyte
+    LAST = (1 << BITS) - 1
+    SPREAD = 0x9E3779B97F4A7C15  # the golden ratio parts numbers that follow each other
 
     def __init__(self) -> None:
         self._bits = bytearray(1 << self.BITS - 3)
 
     def add(self, ids: Iterable[Any]) -> None:
-        bits = self._bits
+        bits, last, spread = self._bits, self.LAST, self.SPREAD
         for id in ids:
-            for place in self._places(id):
+            mixed = hash(id) * spread
+            for place in (mixed >> 20 & last, mixed >> 40 & last, mixed >> 60 & last):
                 bits[place >> 3] |= 1 << (place & 7)
 
     def among(self, ids: Iterable[Any]) -> list[Any]:
         """Those of some ids that may have been written."""
-        bits = self._bits
-        return [id for id in ids if all(bits[at >> 3] & 1 << (at & 7) for at in self._places(id))]
-
-    def _places(self, id: Any) -> tuple[int, int, int]:
-        mixed = hash(id) * 0x9E3779B97F4A7C15  # the golden ratio spreads numbers in a row
-        last = (1 << self.BITS) - 1
-        return mixed >> 20 & last, mixed >> 40 & last, mixed >> 60 & last
+        bits, last, spread = self._bits, self.LAST, self.SPREAD
+        found = []
+        for id in ids:
+            mixed = hash(id) * spread
+            for place in (mixed >> 20 & last, mixed >> 40 & last, mixed >> 60 & last):
+                if not bits[place >> 3] & 1 << (place & 7):
+                    break
+            else:
+                found.append(id)
+        return found
 
 
 class _Texts:
@@ -220,9 +237,8 @@ class Books:
     def apply(self, connection: psycopg.Connection[Any], facts: list[Fact]) -> None:
         """Fold a batch of facts and write what changed."""
         project, units = self._project, self._units
-        streams = {fact.stream for fact in facts}
         for unit in units:
-            unit.begin(connection, streams if unit.by_stream else ())
+            unit.begin(connection, facts)
         for fact in facts:
             for unit in units:
                 unit.tenant = fact.tenant

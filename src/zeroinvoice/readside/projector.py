@@ -2,7 +2,7 @@
 
 import gc
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -83,10 +83,8 @@ class Follower:
         """
         name = self.projector.name
         try:
-            with ExitStack() as transaction:
-                with connection.pipeline():  # one round trip for both
-                    transaction.enter_context(connection.transaction())
-                    row = connection.execute(CLAIM, [name], prepare=True).fetchone()
+            with connection.transaction():
+                row = connection.execute(CLAIM, [name], prepare=True).fetchone()
                 if row is None or row[2] != self.projector.version:
                     return 0
                 generation, position = row[0], row[1]

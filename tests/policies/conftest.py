@@ -34,8 +34,11 @@ def following(house: Any) -> Callable[[Policy], AbstractContextManager[None]]:
         try:
             yield
         finally:
-            loop.call_soon_threadsafe(task.cancel)
-            thread.join(10)
+            until = time.monotonic() + 15
+            while thread.is_alive() and time.monotonic() < until:
+                if not loop.is_closed():  # a mail library may take one cancellation for its own
+                    loop.call_soon_threadsafe(task.cancel)
+                thread.join(0.5)
             assert not thread.is_alive()
 
     return follow

@@ -96,6 +96,13 @@ Index("invoices_by_created", it.tenant_id, it.created_at, it.id)
 Index("invoices_by_client", it.tenant_id, it.client_id, it.created_at)
 Index("invoices_by_due", it.tenant_id, it.status, it.due_date)
 Index("invoices_by_number", it.tenant_id, func.lower(it.number))
+for _name in ("reference", "po_number"):  # search looks for all three at once
+    Index(
+        f"invoices_by_{_name}",
+        it.tenant_id,
+        func.lower(it[_name]),
+        postgresql_where=it[_name].is_not(None),
+    )
 
 _texts = (it.number, it.reference, it.po_number, it.lines_text, it.notes)
 # Text, not parameters: a query must hold the very expression of the index.

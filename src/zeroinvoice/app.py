@@ -98,7 +98,6 @@ def create_app(settings: Settings, database_url: str, *, clock: Clock = system_c
         parts.committer.start()
         gc.collect()
         gc.freeze()
-        gc.set_threshold(20_000, 20, 50)
         try:
             yield
         finally:

@@ -14,7 +14,7 @@ from zeroinvoice.journal.recorder import NEWER
 from zeroinvoice.kernel.clock import system_clock
 from zeroinvoice.readside.paging import Paging, page
 from zeroinvoice.readside.reader import PATIENCE
-from zeroinvoice.readside.tables import compiled, served
+from zeroinvoice.readside.tables import Question, compiled, served
 
 
 class Overheard(RequestReader):
@@ -22,10 +22,13 @@ class Overheard(RequestReader):
 
     def __init__(self, tenant: UUID) -> None:
         self.tenant = tenant
-        self.asked: list[Select[Any]] = []
+        self.asked: list[Question] = []
 
-    def rows(self, statement: Select[Any], *, patience: float = PATIENCE) -> list[tuple[Any, ...]]:
-        self.asked.append(statement)
+    def rows(
+        self, statement: Select[Any] | Question, *, patience: float = PATIENCE
+    ) -> list[tuple[Any, ...]]:
+        question = statement if isinstance(statement, Question) else compiled(statement)
+        self.asked.append(question)
         return []
 
 
@@ -43,7 +46,7 @@ def list_sql(url: str, tenant: UUID) -> str:
     reader, today = Overheard(tenant), system_clock().date()
     rows = items(reader, today, ~invoices_table.c.deleted)
     page(reader, rows, InvoiceItem, Paging(), sorts=SORTS, key=invoices_table.c.id)
-    text, values, _ = compiled(reader.asked[0])
+    text, values, _ = reader.asked[0]
     with psycopg.connect(url) as connection:
         generations = dict(
             connection.execute("SELECT name, generation FROM checkpoints").fetchall()

@@ -59,6 +59,7 @@ class Row:
 @dataclass(frozen=True)
 class Contest:
     name: str
+    about: str  # what it measures, and how
     rows: tuple[Row, ...]
     enter: Callable[[Bench], AbstractContextManager[Contestants]]
     only_asked: bool = False  # left out unless named by --only
@@ -75,7 +76,8 @@ class Registry:
         """Register a generator that sets up, yields its contestants, and clears away."""
 
         def register(prepare: Callable[[Bench], Iterator[Contestants]]) -> Contest:
-            made = Contest(prepare.__name__, rows, contextmanager(prepare), only_asked, once)
+            about = " ".join((prepare.__doc__ or "").split())
+            made = Contest(prepare.__name__, about, rows, contextmanager(prepare), only_asked, once)
             self.contests[made.name] = made
             return made
 

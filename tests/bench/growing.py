@@ -126,14 +126,14 @@ def _caught_up(url: str, facts: int) -> bool:
 
 
 def _rebuilt(bench: Bench, facts: int) -> Sample:
-    """`zeroinvoice projections rebuild --all`."""
+    """`zeroinvoice projections rebuild --all`: the largest of its processes."""
     url = ledger.journal(bench.url, facts, "rebuilt")
     with tempfile.TemporaryDirectory(prefix="zeroinvoice-bench-") as folder:
         log, begun, most = Path(folder, "log"), time.monotonic(), 0.0
         command = [*PROGRAM, "projections", "rebuild", "--all"]
         with running(command, log=log, env=_at(url, folder)) as process:
             while process.poll() is None:
-                most = max(most, peak(process.pid))
+                most = max([most, *map(peak, family(process.pid))])
                 time.sleep(0.02)
             took = time.monotonic() - begun
         if process.returncode or not _caught_up(url, facts):
@@ -256,6 +256,12 @@ def _well(port: int) -> bool:
 
 def held(root: int) -> float:
     """The proportional memory of a process and all that it has started, in MB."""
+    files = (Path(f"/proc/{pid}/smaps_rollup") for pid in family(root))
+    return sum(_kilobytes(file, "Pss:") for file in files) / 1_000
+
+
+def family(root: int) -> set[int]:
+    """A process and all that it has started."""
     parents = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
@@ -264,7 +270,7 @@ def held(root: int) -> float:
             except (FileNotFoundError, ProcessLookupError):
                 continue
             parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
-    family = {root}
-    while more := {pid for pid, parent in parents.items() if parent in family} - family:
-        family |= more
-    return sum(_kilobytes(Path(f"/proc/{pid}/smaps_rollup"), "Pss:") for pid in family) / 1_000
+    known = {root}
+    while more := {pid for pid, parent in parents.items() if parent in known} - known:
+        known |= more
+    return known

@@ -16,6 +16,13 @@ Samples = Mapping[str, Sequence[Sample]]
 """What each contestant of one contest gave, round by round."""
 
 NONE = "–"
+HEAD = """# Benchmarks
+
+`make bench` runs everything on a throw-away Postgres (fsync on) and writes this page anew; only
+`benchmarks-notes.md`, which stands at its end, is kept by hand. Ours and the yardsticks take turns
+in one run, and only their ratios mean anything on another machine.
+`python tests/bench/run.py --only writes` runs a part, `--quick` sees in minutes that all works.
+"""
 UNITS = {"per_s": "/s", "s": "s", "ms": "ms", "mb": "MB"}
 
 
@@ -68,11 +75,17 @@ def contestants(results: Mapping[Contest, Samples]) -> str:
     return table(rows)
 
 
-def document(results: Mapping[Contest, Samples], about: Sequence[str], rounds: int) -> str:
+def document(
+    results: Mapping[Contest, Samples], about: Sequence[str], rounds: int, notes: str
+) -> str:
+    """The whole page: how to run it, on what it ran, the comparison, the spread, and the notes."""
     facts = "\n".join(f"- {line}" for line in about)
+    contests = "\n".join(f"- `{it.name}`: {it.about}" for it in results)
     return (
-        f"{facts}\n- medians of {rounds} interleaved rounds; load, server and database share "
-        f"the cores\n\n{comparison(results)}\n\n{contestants(results)}\n"
+        f"{HEAD}\n## The machine\n\n{facts}\n- medians of {rounds} interleaved rounds (`memory`: "
+        f"one); load, server and database share the cores\n\n## Ours against the yardsticks\n\n"
+        f"{comparison(results)}\n\n{contests}\n\n## Every contestant, and how far its rounds lay "
+        f"apart\n\n{contestants(results)}\n{notes and chr(10)}{notes}"
     )
 
 

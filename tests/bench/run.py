@@ -43,7 +43,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--many", type=int, help="and of the largest (1000000; quick: 30000)")
     parser.add_argument("--quick", action="store_true", help="see that it works; proves nothing")
     parser.add_argument("--server", choices=SERVERS, default=DEFAULT_SERVER)
-    parser.add_argument("--out", type=Path, help="write the table and the machine as Markdown")
+    parser.add_argument("--out", type=Path, help="write the page, with FILE-notes.md at its end")
     return parser.parse_args()
 
 
@@ -66,7 +66,9 @@ def main() -> int:
             results[contest] = run(contest, bench, rounds)
     print(*about, "", comparison(results), "", contestants(results), sep="\n")
     if asked.out:
-        asked.out.write_text(document(results, about, rounds))
+        beside = asked.out.with_name(f"{asked.out.stem}-notes.md")
+        notes = beside.read_text() if beside.exists() else ""
+        asked.out.write_text(document(results, about, rounds, notes))
     judged = [verdict for contest in results for verdict in verdicts(contest, results[contest])]
     return 1 if any(reached is False for _, _, reached in judged) else 0
 

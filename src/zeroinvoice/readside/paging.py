@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Select, func, select, tuple_
 from zeroinvoice.kernel.refusals import BadInput
 from zeroinvoice.kernel.value import Value
 from zeroinvoice.readside.reader import Reader
-from zeroinvoice.readside.tables import compiled
+from zeroinvoice.readside.tables import Question, compiled
 
 V = TypeVar("V")
 LIMIT = 50  # rows of a page unless asked
@@ -66,14 +66,16 @@ def page(
     total = None
     if paging.include_total:
         total = reader.scalar(select(func.count()).select_from(statement.subquery()))
-    asked = _asked(reader, statement, name)
-    rows_of = statement.add_columns(column.label("zi_sort"), key.label("zi_key"))
+    order = (column.desc(), key.desc()) if falling else (column.asc(), key.asc())
+    rows_of = statement.add_columns(column.label("zi_sort"), key.label("zi_key")).order_by(*order)
+    question = compiled(rows_of.limit(paging.limit + 1))
+    asked = _asked(reader, question)
     if paging.cursor is not None:
         place = _read(reader, paging.cursor, asked, column, key)
         edge, here = tuple_(place.value, place.id), tuple_(column, key)
         rows_of = rows_of.where(here < edge if falling else here > edge)
-    order = (column.desc(), key.desc()) if falling else (column.asc(), key.asc())
-    rows = reader.rows(rows_of.order_by(*order).limit(paging.limit + 1))
+        question = compiled(rows_of.limit(paging.limit + 1))
+    rows = reader.rows(question)
     more, rows = len(rows) > paging.limit, rows[: paging.limit]
     cursor = None
     if more:
@@ -81,10 +83,12 @@ def page(
     return Page([view(*row[:-2]) for row in rows], cursor, total)
 
 
-def _asked(reader: Reader, statement: Select[Any], order: str) -> str:
-    """A name for the question: the same rows in the same order, for the same tenant."""
-    question = compiled(statement)
-    shown = f"{reader.tenant} {order} {question.text} {question.values}"
+def _asked(reader: Reader, first: Question) -> str:
+    """A name for the question: the same rows in the same order, for the same tenant.
+
+    Of the first part's values all count but the last, which says how many rows it has.
+    """
+    shown = f"{reader.tenant} {first.text} {first.values[:-1]}"
     return hashlib.sha256(shown.encode()).hexdigest()[:16]
 
 

@@ -17,7 +17,7 @@ from zeroinvoice.readside.rows import Books, Halted
 from zeroinvoice.readside.tables import create, create_indexes, schema_name
 
 LIVE_BATCH = 2_000  # facts in one transaction while following
-REBUILD_BATCH = 10_000  # facts in one transaction while rebuilding
+REBUILD_BATCH = 5_000  # facts in one transaction while rebuilding
 YOUNG = 200_000  # objects made before the collector looks at them
 CLOSE = 1_000  # facts behind the head at which a rebuild takes the checkpoint's lock
 
@@ -232,6 +232,7 @@ def _rebuild(
             progress(position)
         if len(facts) < CLOSE:
             break
+        del facts  # before the next ones take as much memory
     for projector in projectors:
         with connection.transaction():
             _build_indexes(connection, projector, generations[projector.name])

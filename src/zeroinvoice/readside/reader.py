@@ -21,7 +21,7 @@ from zeroinvoice.kernel.clock import local_day
 from zeroinvoice.kernel.facts import Fact, State, folded
 from zeroinvoice.kernel.refusals import BadInput, Missing, Unavailable
 from zeroinvoice.kernel.secrets import Keyring
-from zeroinvoice.readside.tables import compiled, served
+from zeroinvoice.readside.tables import Question, compiled, served
 
 S = TypeVar("S", bound=State[Any])
 V = TypeVar("V")
@@ -156,9 +156,7 @@ class Reader:
         """Several streams' states, in one query."""
         places = [(kind, (tenant or self.tenant, id)) for kind, id in wanted]
         with self.books.connection() as connection:
-            with connection.pipeline():
-                settle = self._ask(connection, places)
-            settle()
+            self._ask(connection, places)()
         found = ((kind, place, self._states[place]) for kind, place in places)
         return [it if isinstance(it, kind) else kind(id=place[1]) for kind, place, it in found]
 
@@ -201,7 +199,9 @@ class Reader:
         """Where every query starts: this tenant's rows of a table."""
         return _chosen(table, columns).where(table.c.tenant_id == self.tenant)
 
-    def rows(self, statement: Select[Any], *, patience: float = PATIENCE) -> list[tuple[Any, ...]]:
+    def rows(
+        self, statement: Select[Any] | Question, *, patience: float = PATIENCE
+    ) -> list[tuple[Any, ...]]:
         """The rows of a statement, once its projections have reached the tenant's head.
 
         The head is that of the first look: what is written while we wait is not waited for.
@@ -209,7 +209,7 @@ class Reader:
         costs one round trip. `patience` is in seconds; after it, rows that lag will do. Raises
         `Unavailable` when a named position is not reached.
         """
-        text, params, names = compiled(statement)
+        text, params, names = statement if isinstance(statement, Question) else compiled(statement)
         begun, goal, pause = time.monotonic(), 0, 0.004
         while True:
             try:

@@ -15,6 +15,7 @@ from zeroinvoice.readside.tables import DIALECT
 Row = dict[str, Any]
 CACHED = 2_000  # rows of a table kept between batches
 BY_COPY = 40  # rows from which COPY pays
+UNKNOWN: Row = {}  # no row: it has not been looked for
 
 
 class Rows:
@@ -33,9 +34,9 @@ class Rows:
         self._texts = _Texts(self._name, self._columns, self._types[0])
         self._cache: OrderedDict[Any, Row | None] = OrderedDict()  # None: known to be absent
         self._dirty: dict[Any, None] = {}  # ids, in the order in which they were first touched
-        self._stored: set[Any] = set()  # cached ids that have a row in the table, or may have
         self._expected: Sequence[Fact] = ()  # this batch, until the first row is asked for
-        self._written = Written() if fresh else None  # all ids that ever had one
+        self._stored: set[Any] = set()  # cached ids that have a row in the table, or may have
+        self._written = Written() if fresh else None  # instead of it: all that ever had one
         self._connection: psycopg.Connection[Any] | None = None
         self.tenant = UUID(int=0)
 
@@ -46,7 +47,7 @@ class Rows:
 
     def add(self, id: Any, **values: Any) -> None:
         """A new row; what is not named has its column's default. Replaces a row of that id."""
-        if self.by_stream and id not in self._cache:
+        if self.by_stream and self._written is None and id not in self._cache:
             self._stored.add(id)
         self._cache[id] = {**self._blank, self._key: id, "tenant_id": self.tenant, **values}
         self._dirty[id] = None
@@ -60,11 +61,13 @@ class Rows:
 
     def get(self, id: Any) -> Row | None:
         """A row as it is now, this batch's changes included. Change it by `set` only."""
-        if id not in self._cache:
+        row = self._cache.get(id, UNKNOWN)
+        if row is UNKNOWN:
             streams = {fact.stream for fact in self._expected}
             self._expected = ()
             self._load([it for it in {*streams, id} if it not in self._cache])
-        return self._cache[id]
+            row = self._cache[id]
+        return row
 
     def remove(self, id: Any) -> None:
         if self.get(id) is not None:
@@ -81,7 +84,8 @@ class Rows:
             self._write_dirty()
         while len(self._cache) > CACHED:
             old, _ = self._cache.popitem(last=False)
-            self._stored.discard(old)
+            if self._stored:
+                self._stored.discard(old)
 
     def forget(self) -> None:
         """Drop what is in memory: the transaction was lost or someone else wrote."""
@@ -93,16 +97,19 @@ class Rows:
     def _write_dirty(self) -> None:
         connection = self._connection
         assert connection is not None
-        stored = self._likely([id for id in self._dirty if id in self._stored])
+        if self._written is None:
+            stored = [id for id in self._dirty if id in self._stored]
+        else:
+            stored = self._written.among(self._dirty)
         if stored:
             connection.execute(self._texts.delete, [stored])
-        self._stored.difference_update(self._dirty)
-        rows = [row for id in self._dirty if (row := self._cache[id]) is not None]
-        self._write(connection, rows)
-        written = [row[self._key] for row in rows]
-        self._stored.update(written)
-        if self._written is not None:
-            self._written.add(written)
+        kept = [(id, row) for id in self._dirty if (row := self._cache[id]) is not None]
+        self._write(connection, [row for _, row in kept])
+        if self._written is None:
+            self._stored.difference_update(self._dirty)
+            self._stored.update([id for id, _ in kept])
+        else:
+            self._written.add([id for id, _ in kept])
         self._dirty.clear()
 
     def _write(self, connection: psycopg.Connection[Any], rows: list[Row]) -> None:
@@ -121,15 +128,14 @@ class Rows:
             return
         assert self._connection is not None
         self._cache.update(dict.fromkeys(ids))
-        if not (ids := self._likely(ids)):
+        if self._written is not None:
+            ids = self._written.among(ids)
+        if not ids:
             return
         for values in self._connection.execute(self._texts.select, [ids], binary=True):
             self._cache[values[0]] = dict(zip(self._columns, values, strict=True))
-            self._stored.add(values[0])
-
-    def _likely(self, ids: list[Any]) -> list[Any]:
-        """Those of some ids that may have a row in the table."""
-        return ids if self._written is None or not ids else self._written.among(ids)
+            if self._written is None:
+                self._stored.add(values[0])
 
 
 class Written:

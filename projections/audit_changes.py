@@ -1,11 +1,12 @@
 """Changes: what one fact altered, field by field, with every secret covered."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import cache
-from typing import Any, get_args, get_type_hints
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -22,6 +23,8 @@ SECRET_WORDS = frozenset(
     {"password", "secret", "token", "tokens", "hash", "hashes", "digest", "otp", "totp",
      "backup", "pin", "iban", "sealed", "verifier", "key"}
 )  # fmt: skip
+
+WORDLESS = frozenset({UUID, Decimal, date, datetime, timedelta, int, bool, float, NoneType})
 
 LABELS = (  # where a state keeps what people call it; the first that is there
     ("number",),
@@ -78,9 +81,6 @@ def _collect(value: Any, words: list[str]) -> None:
     if isinstance(value, str):
         if value:
             words.append(value)
-    elif isinstance(value, msgspec.Struct):
-        for name in _wordy(type(value)):
-            _collect(getattr(value, name), words)
     elif isinstance(value, tuple):
         for item in value:
             _collect(item, words)
@@ -88,18 +88,31 @@ def _collect(value: Any, words: list[str]) -> None:
         for name, item in value.items():
             if SECRET_WORDS.isdisjoint(str(name).lower().split("_")):
                 _collect(item, words)
+    elif isinstance(value, msgspec.Struct):
+        for name in _wordy(type(value)):
+            if (item := getattr(value, name)) is not None:
+                _collect(item, words)
 
 
 @cache
 def _wordy(kind: type[msgspec.Struct]) -> tuple[str, ...]:
     """The fields of a struct that can hold words and are no secrets."""
-    wordless = {"UUID", "Decimal", "date", "datetime", "int", "bool", "float", "NoneType"}
     return tuple(
         name
         for name, hint in get_type_hints(kind).items()
-        if SECRET_WORDS.isdisjoint(name.lower().split("_"))
-        and not {getattr(it, "__name__", "") for it in (get_args(hint) or (hint,))} <= wordless
+        if SECRET_WORDS.isdisjoint(name.lower().split("_")) and _holds_words(hint)
     )
+
+
+@cache
+def _holds_words(hint: Any) -> bool:
+    if get_origin(hint) is Literal:
+        return any(isinstance(it, str) for it in get_args(hint))
+    if parts := get_args(hint):
+        return any(_holds_words(it) for it in parts if it is not Ellipsis)
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        return bool(_wordy(hint))
+    return hint not in WORDLESS
 
 
 def label(state: State[Any]) -> str | None:

@@ -121,6 +121,13 @@ def test_lines_notes_references_and_clients_are_looked_through(office: Any, acme
     assert _found(office, "submarine") == []
 
 
+def test_a_likeness_is_no_answer_where_the_words_themselves_stand(office: Any, acme: str) -> None:
+    """What merely resembles the words would only be in the way of what holds them."""
+    oven = _sent(office, acme, "Oven repair", "100")
+    _sent(office, acme, "Oven repari", "100")
+    assert _found(office, "repair") == [(oven["id"], "line_items")]
+
+
 def test_words_narrow_and_the_answer_says_how(office: Any, acme: str) -> None:
     """A4-13, A18-7: the interpreted filter is shown."""
     other = _client(office, "Globex Industries", "EUR")

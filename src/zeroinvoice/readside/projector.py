@@ -17,7 +17,9 @@ from zeroinvoice.readside.rows import Books, Halted
 from zeroinvoice.readside.tables import create, create_indexes, schema_name
 
 LIVE_BATCH = 2_000  # facts in one transaction while following
-REBUILD_BATCH = 5_000  # facts in one transaction while rebuilding
+REBUILD_BATCH = 2_500  # facts in one transaction while rebuilding
+HELD = 2_500  # rows of a table that a rebuild keeps back, since they may yet change
+INDEX_MEMORY = "256MB"  # of Postgres, while it makes indexes
 YOUNG = 200_000  # objects made before the collector looks at them
 CLOSE = 1_000  # facts behind the head at which a rebuild takes the checkpoint's lock
 
@@ -171,6 +173,7 @@ def _build_tables(connection: psycopg.Connection[Any], it: Projector, generation
 
 
 def _build_indexes(connection: psycopg.Connection[Any], it: Projector, generation: int) -> None:
+    connection.execute("SELECT set_config('maintenance_work_mem', %s, true)", [INDEX_MEMORY])
     for table in it.tables:
         for statement in create_indexes(table, schema_name(it.name, generation)):
             connection.execute(statement.encode())
@@ -227,7 +230,7 @@ def _rebuild(
         if facts:
             with connection.transaction():
                 for book in books.values():
-                    book.apply(connection, facts)
+                    book.apply(connection, facts, held=HELD)
             position = facts[-1].position
             progress(position)
         if len(facts) < CLOSE:
@@ -235,6 +238,7 @@ def _rebuild(
         del facts  # before the next ones take as much memory
     for projector in projectors:
         with connection.transaction():
+            books[projector.name].settle()
             _build_indexes(connection, projector, generations[projector.name])
     for projector in projectors:
         _swap(connection, projector, generations, journal, books[projector.name], position)

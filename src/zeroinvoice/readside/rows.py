@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Any, LiteralString
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from zeroinvoice.kernel.facts import Fact
 from zeroinvoice.readside.tables import DIALECT
 
 Row = dict[str, Any]
-CACHED = 2_000  # rows of a table kept between batches
+CACHED = 1_000  # rows of a table kept between batches
 BY_COPY = 40  # rows from which COPY pays
 UNKNOWN: Row = {}  # no row: it has not been looked for
 
@@ -78,14 +79,19 @@ class Rows:
         """Rows of this tenant by what their columns hold: flushes, then one statement."""
         return Many(self, equal)
 
-    def flush(self) -> None:
-        """Write what changed, in at most two statements; keep no more than a part of it."""
-        if self._dirty:
-            self._write_dirty()
-        while len(self._cache) > CACHED:
-            old, _ = self._cache.popitem(last=False)
-            if self._stored:
-                self._stored.discard(old)
+    def flush(self, held: int = 0) -> None:
+        """Write what changed, in at most two statements; keep no more than a part of it.
+
+        Of streams' rows, up to `held` that were touched last may wait for a later flush: who
+        rebuilds writes a row once when it is complete, not once in every batch.
+        """
+        held = held if self.by_stream else 0
+        if len(self._dirty) > held:
+            self._write_dirty(list(islice(self._dirty, len(self._dirty) - held // 2)))
+        for id in list(islice(self._cache, max(0, len(self._cache) - CACHED - held))):
+            if id not in self._dirty:
+                del self._cache[id]
+                self._stored.discard(id)
 
     def forget(self) -> None:
         """Drop what is in memory: the transaction was lost or someone else wrote."""
@@ -94,23 +100,24 @@ class Rows:
         self._stored.clear()
         self._expected = ()
 
-    def _write_dirty(self) -> None:
+    def _write_dirty(self, ids: list[Any]) -> None:
         connection = self._connection
         assert connection is not None
         if self._written is None:
-            stored = [id for id in self._dirty if id in self._stored]
+            stored = [id for id in ids if id in self._stored]
         else:
-            stored = self._written.among(self._dirty)
+            stored = self._written.among(ids)
         if stored:
             connection.execute(self._texts.delete, [stored])
-        kept = [(id, row) for id in self._dirty if (row := self._cache[id]) is not None]
+        kept = [(id, row) for id in ids if (row := self._cache[id]) is not None]
         self._write(connection, [row for _, row in kept])
         if self._written is None:
-            self._stored.difference_update(self._dirty)
+            self._stored.difference_update(ids)
             self._stored.update([id for id, _ in kept])
         else:
             self._written.add([id for id, _ in kept])
-        self._dirty.clear()
+        for id in ids:
+            del self._dirty[id]
 
     def _write(self, connection: psycopg.Connection[Any], rows: list[Row]) -> None:
         # Every row began as a blank or a stored one, so its values stand in the table's order.
@@ -240,8 +247,10 @@ class Books:
         self._project = project
         self._units = [Rows(table, schema, fresh=fresh) for table in tables]
 
-    def apply(self, connection: psycopg.Connection[Any], facts: list[Fact]) -> None:
-        """Fold a batch of facts and write what changed."""
+    def apply(
+        self, connection: psycopg.Connection[Any], facts: list[Fact], *, held: int = 0
+    ) -> None:
+        """Fold a batch of facts and write what changed, but for up to `held` rows a table."""
         project, units = self._project, self._units
         for unit in units:
             unit.begin(connection, facts)
@@ -254,11 +263,16 @@ class Books:
                 raise Halted(self.name, fact.position, fault) from fault
         try:
             for unit in units:
-                unit.flush()
+                unit.flush(held)
         except (psycopg.OperationalError, psycopg.InterfaceError):
             raise  # the database is away; the facts are not to blame
         except psycopg.Error as fault:
             raise Halted(self.name, facts[0].position, fault) from fault
+
+    def settle(self) -> None:
+        """Write what was held back."""
+        for unit in self._units:
+            unit.flush()
 
     def forget(self) -> None:
         for unit in self._units:

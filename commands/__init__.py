@@ -1,5 +1,13 @@
 """The write side: every request that may append facts. One flat file an area."""
 
-from commands import auth, clients, invoices, payments, workspace
+from commands import auth, bank_accounts, clients, contacts, invoices, payments, workspace
 
-routes = [*auth.routes, *invoices.routes, *payments.routes, *clients.routes, *workspace.routes]
+routes = [
+    *auth.routes,
+    *invoices.routes,
+    *payments.routes,
+    *clients.routes,
+    *contacts.routes,
+    *bank_accounts.routes,
+    *workspace.routes,
+]

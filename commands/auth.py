@@ -38,7 +38,7 @@ from zeroinvoice.http.auth import (
     no_cookies,
 )
 from zeroinvoice.http.forms import MULTIPART, URL_ENCODED, form
-from zeroinvoice.http.parts import Parts, Sharing
+from zeroinvoice.http.parts import Parts, Sharing, idempotency_secret
 from zeroinvoice.http.routes import get, post
 from zeroinvoice.http.writing import Writer, Writing
 from zeroinvoice.kernel.desk import Desk
@@ -167,7 +167,7 @@ async def register(
     done = await anyone.commit(
         lambda desk: (access.register(desk, asked, _caller(request, parts)), desk.now),
         wants=[(Mailbox, mailbox_id(data.email))],
-        bound=_secret(parts),
+        bound=idempotency_secret(parts),
     )
     return _registered(*done, parts)
 
@@ -183,7 +183,7 @@ async def login(request: HttpRequest, anyone: Anyone, parts: Sharing) -> Respons
     done, now = await anyone.commit(
         lambda desk: (access.log_in(desk, mailbox, matched, caller), desk.now),
         wants=[(Mailbox, mailbox)],
-        bound=_secret(parts),
+        bound=idempotency_secret(parts),
     )
     if done is None:
         raise Unauthenticated("The e-mail address or the password is wrong.", code="bad_login")
@@ -247,7 +247,7 @@ async def reset_password(
     def decision(desk: Desk) -> None:
         access.reset(desk, mailbox, version, hashed, _caller(request, parts))
 
-    await anyone.commit(decision, wants=[(Mailbox, mailbox)], bound=_secret(parts))
+    await anyone.commit(decision, wants=[(Mailbox, mailbox)], bound=idempotency_secret(parts))
     return Response(
         Said("The new password is set; log in with it."), status_code=200, cookies=no_cookies()
     )
@@ -281,11 +281,6 @@ def _caller(request: HttpRequest, parts: Parts) -> Caller:
 async def _read(parts: Parts, look: Callable[[Reader], T]) -> T:
     reader = Reader(parts.books, HOUSE, parts.clock())
     return await anyio.to_thread.run_sync(look, reader)
-
-
-def _secret(parts: Parts) -> str:
-    # What is kept of a keyed request must not let anybody try passwords against it.
-    return parts.keyring.seal("idempotency", "")
 
 
 def _from_cookie(request: HttpRequest) -> str:

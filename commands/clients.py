@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any, Literal
 from uuid import UUID
 
-import phonenumbers
 from anyio import to_thread
 from litestar import Response
 from litestar.params import FromPath, JSONBody
@@ -25,6 +24,7 @@ from zeroinvoice.domain.client import (
     TaxStatus,
 )
 from zeroinvoice.domain.custom import kept
+from zeroinvoice.domain.telephones import dialled
 from zeroinvoice.domain.workspace import Workspace
 from zeroinvoice.http.reading import Reading
 from zeroinvoice.http.routes import delete, patch, post, put
@@ -213,20 +213,6 @@ def earlier(
         return None
     assert client.created_at is not None
     return [it for it, since in found if it.id != client.id and since <= client.created_at]
-
-
-def dialled(phone: str | None, country: str | None) -> str | None:
-    """A telephone number as E.164 has it; None where that cannot be told."""
-    if phone is None:
-        return None
-    try:
-        number = phonenumbers.parse(phone, country)
-    except phonenumbers.NumberParseException:
-        return None
-    reason = phonenumbers.is_possible_number_with_reason(number)
-    if reason != phonenumbers.ValidationResult.IS_POSSIBLE:
-        return None
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 routes = [add, revise, remove, settle_payment]

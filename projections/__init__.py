@@ -3,8 +3,10 @@
 from projections import (
     audit,
     auth,
+    bank_accounts,
     client_figures,
     clients,
+    contacts,
     health,
     invoice_search,
     invoices,
@@ -18,6 +20,8 @@ projectors = (
     payments.projector,
     clients.projector,
     client_figures.projector,
+    contacts.projector,
+    bank_accounts.projector,
     audit.projector,
 )
 routes = [
@@ -28,6 +32,8 @@ routes = [
     *payment_summary.routes,
     *clients.routes,
     *client_figures.routes,
+    *contacts.routes,
+    *bank_accounts.routes,
     *workspace.routes,
     *audit.routes,
     *health.routes,

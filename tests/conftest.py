@@ -7,6 +7,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,11 @@ from zeroinvoice.domain.session import Session
 from zeroinvoice.domain.workspace import Settings as WorkspaceSettings
 from zeroinvoice.domain.workspace import Workspace
 from zeroinvoice.gateways.embedded_postgres import EmbeddedPostgres
+from zeroinvoice.gateways.sealing import MasterKeys
+from zeroinvoice.gateways.vault import Vault
 from zeroinvoice.journal.application import Journal
 from zeroinvoice.journal.committer import Command
-from zeroinvoice.journal.schema import migrate
+from zeroinvoice.journal.schema import API_ROLE, conninfo, migrate
 from zeroinvoice.kernel.desk import Desk
 from zeroinvoice.kernel.facts import Actor, Fact, Origin
 from zeroinvoice.kernel.ids import new_id
@@ -240,6 +243,25 @@ def office(house: House) -> Iterator[Office]:
     finally:
         it.http.close()
         house.clock.moved = timedelta()
+
+
+@pytest.fixture
+def vault(house: House) -> Vault:
+    """The house's vault, as its API reads it."""
+
+    @contextmanager
+    def connection() -> Iterator[psycopg.Connection[Any]]:
+        url = conninfo(house.database_url, API_ROLE, application="vault test")
+        with psycopg.connect(url, autocommit=True) as it:
+            yield it
+
+    return Vault(MasterKeys(house.settings.master_keys), connection)
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], bool]], None]:
+    """Waits for what is to come by itself."""
+    return lambda true: wait_until(true, "what was to come by itself")
 
 
 @pytest.fixture(scope="session")

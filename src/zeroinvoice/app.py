@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio.to_thread
 import psycopg
+import structlog
 import uvicorn
 from litestar import Litestar, Request, Router
 from litestar.di import Provide
@@ -16,6 +17,8 @@ from litestar.types import ASGIApp
 
 import commands
 import projections
+from zeroinvoice.gateways.sealing import MasterKeys
+from zeroinvoice.gateways.vault import Vault, needed
 from zeroinvoice.http import pages
 from zeroinvoice.http.auth import Tokens, authenticate
 from zeroinvoice.http.edge import Edge
@@ -36,6 +39,8 @@ from zeroinvoice.readside.pulse import Pulse
 from zeroinvoice.readside.reader import Books
 from zeroinvoice.settings import Settings
 
+log = structlog.get_logger()
+
 LARGEST_BODY = 1_000_000  # bytes
 READERS = 16  # threads and connections a process reads with
 
@@ -55,6 +60,7 @@ class Parts:
         self.committer = Committer(PostgresStore(url), self.journal.facts_mapper, clock)
         shapes = {it.name: it.version for it in projections.projectors}
         self.books = Books(url, self.journal, self.keyring, shapes, size=READERS)
+        self.vault = Vault(MasterKeys(settings.master_keys), self.books.connection)
         self.pulse = Pulse(url, shapes, lambda: self.committer.accepting, settings.data)
 
 
@@ -66,6 +72,10 @@ def run(settings: Settings, database_url: str) -> None:
     api_url = conninfo(database_url, API_ROLE, application="zeroinvoice api")
     with psycopg.connect(api_url, autocommit=True) as connection:
         assert_safe(connection)
+        masters = MasterKeys(settings.master_keys)
+        for it in needed(connection):
+            if it.master not in masters:
+                log.error("master key missing", master=it.master, unreadable_keys=it.keys)
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family) as bound:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -2,12 +2,16 @@
 
 import logging
 import sys
+from typing import TextIO
 
 import structlog
 
 
-def configure(level: str) -> None:
-    """Set up structlog for this process. `level` is a name such as `info`."""
+def configure(level: str, *, to: TextIO | None = None) -> None:
+    """Set up structlog for this process. `level` is a name such as `info`.
+
+    `to` is another stream than standard error, and the loggers do not remember it.
+    """
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -19,6 +23,6 @@ def configure(level: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]
         ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
+        logger_factory=structlog.PrintLoggerFactory(to or sys.stderr),
+        cache_logger_on_first_use=to is None,
     )

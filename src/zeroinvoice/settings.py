@@ -20,17 +20,19 @@ class BadSetting(ValueError):
 
 
 class Settings(Value):
-    """One installation's settings. `secret` and `database_url` stay out of its `repr`."""
+    """One installation's settings. Keys and `database_url` stay out of its `repr`."""
 
     host: str  # HOST: the address to listen on
     port: int  # PORT: TCP, 1 to 65535; 0 lets `serve` find a free one
-    data: Path  # ZEROINVOICE_DATA: absolute; the database, the key and the mails of this machine
+    data: Path  # ZEROINVOICE_DATA: absolute; the database, keys and mails of this machine
     database_url: str | None  # DATABASE_URL: postgresql://…; None is the embedded Postgres
     api_processes: int  # API_PROCESSES: 1 to 64
     smtp_url: str | None  # SMTP_URL: smtp://… or smtps://…; None writes mails to `mail_dir`
     mail_from: str  # MAIL_FROM: the sender of every mail, RFC 5322
     public_url: str  # PUBLIC_URL: how the outside reaches us, without a slash at its end
     secret: bytes  # ZEROINVOICE_SECRET: in hex, at least 32 bytes; else kept in data/secret.key
+    # ZEROINVOICE_MASTER_KEY: as the secret, the current one first; else kept in data/master.key
+    master_keys: tuple[bytes, ...]
     log_level: str  # LOG_LEVEL: one of LOG_LEVELS
     access_token_minutes: int  # ACCESS_TOKEN_MINUTES: 1 to 15
     supervisor: (
@@ -39,7 +41,7 @@ class Settings(Value):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """Read the environment. Makes the data folder and, at first start, its secret key.
+        """Read the environment. Makes the data folder and, at first start, its keys.
 
         Raises `BadSetting`. An empty variable is an unset one.
         """
@@ -57,6 +59,7 @@ class Settings(Value):
             mail_from=given.address("MAIL_FROM", "ZeroInvoice <zeroinvoice@localhost>"),
             public_url=given.url("PUBLIC_URL", ("http", "https")) or local_url(host, port),
             secret=given.key("ZEROINVOICE_SECRET", data / "secret.key"),
+            master_keys=given.keys("ZEROINVOICE_MASTER_KEY", data / "master.key"),
             log_level=given.one_of("LOG_LEVEL", LOG_LEVELS, "info"),
             access_token_minutes=given.whole("ACCESS_TOKEN_MINUTES", 15, least=1, most=15),
             supervisor=given.whole("ZEROINVOICE_SUPERVISOR", 0, least=0, most=2**31) or None,
@@ -84,6 +87,7 @@ class Settings(Value):
             "MAIL_FROM": self.mail_from,
             "PUBLIC_URL": self.public_url,
             "ZEROINVOICE_SECRET": self.secret.hex(),
+            "ZEROINVOICE_MASTER_KEY": ",".join(it.hex() for it in self.master_keys),
             "LOG_LEVEL": self.log_level,
             "ACCESS_TOKEN_MINUTES": str(self.access_token_minutes),
             "ZEROINVOICE_SUPERVISOR": str(self.supervisor or ""),
@@ -147,14 +151,22 @@ class _Given:
         return _tried(lambda: _made(path), f"{name}: the folder {path} cannot be made or entered")
 
     def key(self, name: str, path: Path) -> bytes:
+        first, *more = self.keys(name, path)
+        if more:
+            raise BadSetting(f"{name} must be one key, not {len(more) + 1}.")
+        return first
+
+    def keys(self, name: str, path: Path) -> tuple[bytes, ...]:
+        """One key, or several with commas or blanks between them."""
         if text := self.text(name, ""):
             where = name
         else:
             where = f"ZEROINVOICE_DATA: {path}"
             text = _tried(lambda: _kept_key(path), f"{where} cannot be read or written")
-        if not re.fullmatch("[0-9a-fA-F]{64,}", text) or len(text) % 2:
+        found = re.split(r"[\s,]+", text)
+        if not all(re.fullmatch("([0-9a-fA-F]{2}){32,}", it) for it in found):
             raise BadSetting(f"{where} must hold at least 32 bytes as hexadecimal digits.")
-        return bytes.fromhex(text)
+        return tuple(bytes.fromhex(it) for it in found)
 
 
 def _tried(act: Callable[[], T], message: str) -> T:

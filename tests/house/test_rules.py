@@ -89,6 +89,14 @@ GET /api/payments|POST /api/payments|GET /api/payments/{payment_id}|PUT /api/pay
 DELETE /api/payments/{payment_id}|GET /api/payments/search
 GET /api/payments/invoice/{invoice_id}|GET /api/payments/client/{client_id}
 GET /api/payments/invoice/{invoice_id}/total|GET /api/payments/summary
+POST /api/customers/{client_id}/contacts|GET /api/customers/{client_id}/contacts
+GET /api/customers/{client_id}/contacts/{contact_id}
+PUT /api/customers/{client_id}/contacts/{contact_id}
+DELETE /api/customers/{client_id}/contacts/{contact_id}
+PATCH /api/customers/{client_id}/contacts/{contact_id}/primary
+POST /api/customers/{client_id}/bank-accounts|GET /api/customers/{client_id}/bank-accounts
+PATCH /api/customers/{client_id}/bank-accounts/{account_id}
+DELETE /api/customers/{client_id}/bank-accounts/{account_id}
 GET /api/audit/logs|GET /api/audit/resource/{resource_type}/{resource_id}/history
 GET /api/health|GET /api/workspace|PATCH /api/workspace
 GET /api/workspace/tax-codes|POST /api/workspace/tax-codes

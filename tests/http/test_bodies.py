@@ -1,7 +1,7 @@
 """Bad input is a clear 400 or 415 with a pointer, and nothing is written."""
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -23,6 +23,18 @@ ZOO = [
     "1E+3000000", "1e5", "NaN", "sNaN", "Infinity", "-Infinity", "1_000", " 1 ", "١٢", "４９",
     "0x10", "1,5", "", "--1", "1.", ".5", "1.1234567", "1234567890123456", "+1",
 ]  # fmt: skip
+
+
+class Chosen(msgspec.Struct):
+    kind: Literal["iban", "uk"]
+
+
+def test_a_word_in_the_wrong_field_is_not_said_again() -> None:
+    """T32: it may be a number or a password."""
+    with pytest.raises(BadInput) as refused:
+        decoded(b'{"kind": "DE89370400440532013000"}', Chosen)
+    assert refused.value.pointer == "/kind"
+    assert "DE89" not in refused.value.message
 
 
 @pytest.mark.parametrize("text", ZOO)

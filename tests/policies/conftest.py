@@ -1,4 +1,4 @@
-"""What tests of policies share: processes that follow one, and patience."""
+"""What tests of policies share: processes that follow one."""
 
 import asyncio
 import threading
@@ -42,16 +42,3 @@ def following(house: Any) -> Callable[[Policy], AbstractContextManager[None]]:
             assert not thread.is_alive()
 
     return follow
-
-
-@pytest.fixture
-def eventually() -> Callable[[Callable[[], bool]], None]:
-    """Waits for what is to come by itself."""
-
-    def wait(true: Callable[[], bool]) -> None:
-        until = time.monotonic() + 15
-        while not true():
-            assert time.monotonic() < until, "it did not come"
-            time.sleep(0.02)
-
-    return wait

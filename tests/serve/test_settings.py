@@ -41,6 +41,10 @@ def test_nothing_need_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         ("LOG_LEVEL", "loud"),
         ("ZEROINVOICE_SECRET", "abcd"),
         ("ZEROINVOICE_SECRET", "hush" * 32),
+        ("ZEROINVOICE_SECRET", "00" * 32 + "," + "11" * 32),
+        ("ZEROINVOICE_MASTER_KEY", "abcd"),
+        ("ZEROINVOICE_MASTER_KEY", "00" * 32 + ",hush"),
+        ("ZEROINVOICE_MASTER_KEY", "00" * 32 + ",,"),
     ],
 )
 def test_a_bad_setting_is_one_line_that_names_it(tmp_path: Path, name: str, value: str) -> None:
@@ -59,20 +63,33 @@ def test_a_data_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
         read(tmp_path / "file" / "data")
 
 
-def test_the_key_is_made_once_and_is_private(tmp_path: Path) -> None:
+def test_each_key_is_made_once_and_is_private(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as threads:
-        keys = {it.secret for it in threads.map(lambda _: read(tmp_path), range(32))}
+        found = list(threads.map(lambda _: read(tmp_path), range(32)))
+    keys = {(it.secret, *it.master_keys) for it in found}
     assert len(keys) == 1
-    assert len(keys.pop()) == 32
-    assert (tmp_path / "secret.key").stat().st_mode & 0o777 == 0o600
-    assert [it.name for it in tmp_path.iterdir()] == ["secret.key"]
+    assert [len(key) for key in keys.pop()] == [32, 32]
+    names = ["master.key", "secret.key"]
+    assert sorted(it.name for it in tmp_path.iterdir()) == names
+    for name in names:
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
 
 
-def test_a_damaged_key_is_never_replaced(tmp_path: Path) -> None:
-    (tmp_path / "secret.key").write_text("")
+@pytest.mark.parametrize("name", ["secret.key", "master.key"])
+def test_a_damaged_key_is_never_replaced(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("")
     with pytest.raises(BadSetting, match="32 bytes"):
         read(tmp_path)
-    assert (tmp_path / "secret.key").read_text() == ""
+    assert (tmp_path / name).read_text() == ""
+
+
+def test_during_a_rotation_there_are_several_master_keys(tmp_path: Path) -> None:
+    """T45: the first is the current one, in the variable as in the file."""
+    new, old = "11" * 32, "00" * 40
+    both = (bytes.fromhex(new), bytes.fromhex(old))
+    assert read(tmp_path, ZEROINVOICE_MASTER_KEY=f"{new}, {old}").master_keys == both
+    (tmp_path / "master.key").write_text(f"{new}\n{old}\n")
+    assert read(tmp_path).master_keys == both
 
 
 def test_children_read_the_same_settings(tmp_path: Path) -> None:
@@ -84,12 +101,14 @@ def test_children_read_the_same_settings(tmp_path: Path) -> None:
         MAIL_FROM="Äh <a@example.org>",
         PUBLIC_URL="https://example.org/",
         ZEROINVOICE_SECRET="00" * 40,
+        ZEROINVOICE_MASTER_KEY="11" * 32 + "," + "22" * 32,
         LOG_LEVEL="Debug",
         ZEROINVOICE_SUPERVISOR="12",
     )
     assert Settings.from_env(settings.to_env(inherit={})) == settings
     assert settings.public_url == "https://example.org"
-    assert "hush" not in repr(settings)
+    for hidden in ("hush", "11" * 32, "\\x11"):
+        assert hidden not in repr(settings)
 
 
 def test_a_link_in_a_mail_reaches_this_machine_when_all_addresses_are_listened_on(

@@ -3,7 +3,9 @@
 from typing import Any
 
 from zeroinvoice.domain.account import Account
+from zeroinvoice.domain.bank_accounts import BankAccounts
 from zeroinvoice.domain.client import Client
+from zeroinvoice.domain.contact_book import ContactBook
 from zeroinvoice.domain.external_id import ExternalId
 from zeroinvoice.domain.invoice import Invoice
 from zeroinvoice.domain.mailbox import Mailbox
@@ -17,7 +19,9 @@ from zeroinvoice.kernel.facts import Event, State, events_of
 
 KINDS: dict[str, type[State[Any]]] = {
     "account": Account,
+    "bank_accounts": BankAccounts,
     "client": Client,
+    "contact_book": ContactBook,
     "external_id": ExternalId,
     "invoice": Invoice,
     "like_payments": LikePayments,

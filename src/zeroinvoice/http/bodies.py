@@ -164,4 +164,7 @@ def explained(wrong: msgspec.ValidationError) -> BadInput:
     if "missing required field" in message:
         name = message.rpartition("`")[0].rpartition("`")[2]
         return BadInput(f"The field {name!r} is missing.", pointer=f"{pointer}/{name}")
+    if message.startswith("Invalid enum value"):
+        # What was sent is not said again: people put the strangest things into the wrong field.
+        return BadInput("This is none of the values that are taken here.", pointer=pointer)
     return BadInput(message.rstrip(".") + ".", pointer=pointer)

@@ -4,6 +4,7 @@ from typing import Protocol, runtime_checkable
 
 from litestar.di import NamedDependency
 
+from zeroinvoice.gateways.vault import Vault
 from zeroinvoice.http.auth import Tokens
 from zeroinvoice.http.passwords import Passwords
 from zeroinvoice.journal.committer import Committer
@@ -26,6 +27,15 @@ class Parts(Protocol):
     committer: Committer
     books: Books
     pulse: Pulse
+    vault: Vault
 
 
 Sharing = NamedDependency[Parts]
+
+
+def idempotency_secret(parts: Parts) -> str:
+    """What an Idempotency-Key is bound to where the body holds a secret.
+
+    What is kept of a keyed request must not let anybody try passwords or numbers against it.
+    """
+    return parts.keyring.seal("idempotency", "")

@@ -38,6 +38,19 @@ EXAMPLES: dict[str, dict[str, Any]] = {  # a body each, by operation
         "address": "123 Main St, San Francisco, CA 94102",
         "currency": "USD",
     },
+    "contacts.add": {
+        "first_name": "Jane",
+        "last_name": "Doe",
+        "email": "jane@acme.example",
+        "role": "Accounts payable",
+        "receives": {"statements": False},
+    },
+    "bank_accounts.add": {
+        "type": "iban",
+        "iban": "DE89 3704 0044 0532 0130 00",
+        "account_holder": "Acme Corp",
+        "purpose": "refunds",
+    },
     "invoices.draft": {
         "client_id": _CLIENT,
         "line_items": [{"description": "API integration", "quantity": 10, "unit_price": "150.00"}],

@@ -1,4 +1,4 @@
-"""The journal's tables, the triggers that keep it in order and for ever, and the roles."""
+"""The journal's tables and the vault's, the triggers that keep them as they are, and the roles."""
 
 import psycopg
 from psycopg import sql
@@ -6,7 +6,9 @@ from psycopg import sql
 ORDER_LOCK = 4711  # the advisory lock every append takes, in the database and before any position
 CHANNEL = "zeroinvoice_facts"
 API_ROLE = "zeroinvoice_api"  # appends and reads facts, reads the read models
-WORK_ROLE = "zeroinvoice_work"  # reads facts, keeps the read models
+WORK_ROLE = "zeroinvoice_work"  # reads facts, keeps the read models, destroys keys
+KEEPER_ROLE = "zeroinvoice_keeper"  # wraps the vault's keys anew
+ROLES = (API_ROLE, WORK_ROLE, KEEPER_ROLE)
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS facts (
@@ -39,8 +41,25 @@ CREATE TABLE IF NOT EXISTS checkpoints (
     error_at   bigint,                      -- the position of the fact that stopped it
     CHECK (applied = position)
 );
+
+CREATE TABLE IF NOT EXISTS vault_keys (
+    tenant_id    uuid NOT NULL,
+    id           uuid NOT NULL,     -- a workspace's, a client's, or one drawn for what it seals
+    wrapped_by   uuid,              -- another key of the tenant; NULL where a master key wraps it
+    master       text,              -- the name of that master key
+    wrapped      bytea,             -- NULL once it is destroyed
+    destroyed_at timestamptz,
+    PRIMARY KEY (tenant_id, id),
+    CHECK ((wrapped_by IS NULL) = (master IS NOT NULL)),
+    CHECK ((wrapped IS NULL) = (destroyed_at IS NOT NULL))
+);
+CREATE INDEX IF NOT EXISTS vault_keys_by_master ON vault_keys (master, tenant_id, id)
+    WHERE destroyed_at IS NULL AND master IS NOT NULL;
 """
 
+# The vault's trigger empties a key that is said to be destroyed, so whoever may destroy keys can
+# neither read nor replace them.
+#
 # The statement trigger runs before the first row is touched, so no writer, whatever it is,
 # can be given a position without holding the lock to its commit.
 TRIGGERS = f"""
@@ -78,16 +97,34 @@ CREATE OR REPLACE TRIGGER facts_for_ever BEFORE UPDATE OR DELETE OR TRUNCATE ON 
 ALTER TABLE facts ENABLE ALWAYS TRIGGER facts_in_order;
 ALTER TABLE facts ENABLE ALWAYS TRIGGER facts_without_gap;
 ALTER TABLE facts ENABLE ALWAYS TRIGGER facts_for_ever;
+
+CREATE OR REPLACE FUNCTION vault_keys_for_good() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.destroyed_at IS NOT NULL THEN
+        RAISE EXCEPTION 'a destroyed key stays destroyed'
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    IF NEW.destroyed_at IS NOT NULL THEN
+        NEW.wrapped := NULL;
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE OR REPLACE TRIGGER vault_keys_for_good BEFORE UPDATE ON vault_keys
+    FOR EACH ROW EXECUTE FUNCTION vault_keys_for_good();
 """
 
 GRANTS = f"""
-GRANT USAGE ON SCHEMA public TO {API_ROLE}, {WORK_ROLE};
+GRANT USAGE ON SCHEMA public TO {", ".join(ROLES)};
 GRANT SELECT, INSERT ON facts TO {API_ROLE};
 GRANT SELECT, INSERT ON answers TO {API_ROLE};
 GRANT SELECT, DELETE ON answers TO {WORK_ROLE};
 GRANT SELECT ON checkpoints TO {API_ROLE};
 GRANT SELECT ON facts TO {WORK_ROLE};
 GRANT SELECT, INSERT, UPDATE, DELETE ON checkpoints TO {WORK_ROLE};
+GRANT SELECT, INSERT ON vault_keys TO {API_ROLE};
+GRANT SELECT (tenant_id, id, destroyed_at), UPDATE (destroyed_at) ON vault_keys TO {WORK_ROLE};
+GRANT SELECT, UPDATE (master, wrapped) ON vault_keys TO {KEEPER_ROLE};
 """
 
 
@@ -99,7 +136,7 @@ def migrate(url: str) -> None:
     """
     with psycopg.connect(url, connect_timeout=5) as connection:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [ORDER_LOCK])
-        for role in (API_ROLE, WORK_ROLE):
+        for role in ROLES:
             known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role])
             if known.fetchone() is None:
                 connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(role)))

@@ -1,9 +1,19 @@
-"""Letters: the way back in, and word of what happened to an account (NIST SP 800-63B, 4.6)."""
+"""Letters: the way back in, and word of what happened to an account, of a user or at a bank."""
 
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
+from zeroinvoice.domain.bank_accounts import (
+    BankAccountAdded,
+    BankAccountRemoved,
+    BankAccountRevised,
+    BankAccounts,
+    DefaultAccount,
+    DefaultBankAccountChosen,
+)
+from zeroinvoice.domain.client import Client
+from zeroinvoice.domain.contact_book import ContactBook, contact_book_of
 from zeroinvoice.domain.mailbox import RESET_LASTS, Mailbox, PasswordResetAsked, reset_token
 from zeroinvoice.domain.user import LoggedIn, PasswordReset, SessionRevoked, User
 from zeroinvoice.domain.workspace import Workspace
@@ -43,13 +53,31 @@ It may have been copied, so we ended that session. Log in again, and set a new p
 if you cannot explain it: {home}
 """
 
+REFUNDS = """On {when} {workspace} changed the bank account to which it sends your refunds.
+
+The account from now on: {account}
+
+If you asked for this, there is nothing to do. If not, somebody may be trying to lead your money
+elsewhere: call the person you know at {workspace}, and do not answer this letter.
+"""
+
 
 class Letters:
     """Writes letters; links lead to where the settings say, never to where a request says."""
 
     name = "policy:letters"
     topics = frozenset(
-        event.__name__ for event in (PasswordResetAsked, PasswordReset, LoggedIn, SessionRevoked)
+        event.__name__
+        for event in (
+            PasswordResetAsked,
+            PasswordReset,
+            LoggedIn,
+            SessionRevoked,
+            BankAccountAdded,
+            BankAccountRevised,
+            DefaultBankAccountChosen,
+            BankAccountRemoved,
+        )
     )
 
     def __init__(self, mailer: Mailer, keyring: Keyring, public_url: str) -> None:
@@ -67,6 +95,14 @@ class Letters:
                 return [await self._notice(fact, look, "A login from a new device", NEW_DEVICE)]
             case SessionRevoked():
                 return [await self._notice(fact, look, "A session was ended", COPIED)]
+            case (
+                BankAccountAdded(defaults=defaults)
+                | BankAccountRevised(defaults=defaults)
+                | DefaultBankAccountChosen(defaults=defaults)
+                | BankAccountRemoved(defaults=defaults)
+            ):
+                changed = (it for it in defaults if it.purpose == "refunds")
+                return [act for it in changed for act in await self._refunds(fact, look, it)]
             case _:
                 return []
 
@@ -91,10 +127,40 @@ class Letters:
         )
         return self._letter(fact, user.email, subject, text, NOTICE_LASTS)
 
+    async def _refunds(self, fact: Fact, look: Look, now: DefaultAccount) -> list[Action]:
+        """Word to the client, since who redirects refunds would rather that nobody knew."""
+        accounts = await look(BankAccounts, fact.tenant, fact.stream)
+        assert accounts.client_id is not None
+        client = await look(Client, fact.tenant, accounts.client_id)
+        book_id = contact_book_of(fact.tenant, accounts.client_id)
+        book = await look(ContactBook, fact.tenant, book_id)
+        person = book.contact(book.primary).person if book.primary else None
+        to = (person and person.email) or client.profile.email
+        if to is None or client.deleted:
+            return []
+        workspace = await look(Workspace, fact.tenant, fact.tenant)
+        text = REFUNDS.format(
+            when=_when(fact.at, workspace.settings.time_zone),
+            workspace=workspace.settings.name,
+            account=_named(accounts, now.account_id),
+        )
+        return [self._letter(fact, to, "Your account for refunds was changed", text, NOTICE_LASTS)]
+
     def _letter(self, fact: Fact, to: str, subject: str, text: str, lasts: timedelta) -> Action:
         key = _key(fact.stream, fact.version)
         letter = Letter(key, to, subject, text, fact.at)
         return Action(key, fact.at + lasts, partial(self._mailer.send, letter))
+
+
+def _named(accounts: BankAccounts, account_id: UUID | None) -> str:
+    """An account as its owner may recognise it."""
+    if account_id is None:
+        return "none"
+    for it in accounts.accounts:
+        if it.id == account_id:
+            masked = it.number.masked
+            return f"{masked.iban or masked.account_number}, {it.details.account_holder}"
+    return "one that was removed again since"
 
 
 def _key(stream: UUID, version: int) -> str:

@@ -18,7 +18,7 @@ class Action(Value):
     """
 
     key: str
-    until: datetime  # after which it is given up
+    until: datetime | None  # after which it is given up; None is never
     do: Callable[[], Awaitable[None]]
 
 

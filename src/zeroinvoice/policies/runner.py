@@ -9,6 +9,7 @@ import psycopg
 import structlog
 
 from zeroinvoice.gateways.mail import mailer_of
+from zeroinvoice.gateways.vault import Shredder
 from zeroinvoice.journal.application import Journal
 from zeroinvoice.journal.recorder import NEWER, SINCE
 from zeroinvoice.journal.schema import CHANNEL, WORK_ROLE, conninfo
@@ -18,6 +19,7 @@ from zeroinvoice.kernel.refusals import Refusal, Unavailable
 from zeroinvoice.kernel.secrets import Keyring
 from zeroinvoice.policies.letters import Letters
 from zeroinvoice.policies.policy import Action, Policy
+from zeroinvoice.policies.shredding import Shredding
 from zeroinvoice.settings import Settings
 
 log = structlog.get_logger()
@@ -42,6 +44,7 @@ class Policies:
         keyring = Keyring(settings.secret)
         self._policies: tuple[Policy, ...] = (
             Letters(mailer_of(settings), keyring, settings.public_url),
+            Shredding(Shredder(self._url, clock)),
         )
         self._clock = clock
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -99,7 +102,8 @@ class Follower:
     Facts are read in order, and their actions tried in order. An action that cannot be done
     now is set aside and tried again, ever more rarely, while later ones go on, so it blocks
     nobody; the checkpoint stays before it, so whatever happens to this process it is not
-    lost. Once its time is over it is given up, so the checkpoint cannot stand still for ever.
+    lost. Once its time is over it is given up, so the checkpoint cannot stand still for ever;
+    what must never be given up has a policy of its own.
     The price: after a crash, actions behind the one set aside are done a second time.
     """
 
@@ -228,7 +232,7 @@ class Follower:
     async def _try(self, it: Pending) -> bool:
         """Whether an action is over: done, refused for good, or too late."""
         action, policy = it.action, self._policy.name
-        if self._clock() > action.until:
+        if action.until is not None and self._clock() > action.until:
             log.warning("too late", policy=policy, action=action.key, tries=it.tries)
             return True
         try:

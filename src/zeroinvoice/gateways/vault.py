@@ -1,0 +1,145 @@
+"""The vault: a key for each subject, outside the journal, so that it can be destroyed for good."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from zeroinvoice.gateways.sealing import DataKey, MasterKeys, new_key
+from zeroinvoice.kernel.clock import Clock
+from zeroinvoice.kernel.refusals import Refused, Unavailable
+from zeroinvoice.kernel.value import Value
+
+FIND = "SELECT wrapped_by, master, wrapped FROM vault_keys WHERE tenant_id = %s AND id = %s"
+ADD = (
+    "INSERT INTO vault_keys (tenant_id, id, wrapped_by, master, wrapped)"
+    " VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
+)
+DESTROY = (
+    "UPDATE vault_keys SET destroyed_at = %s"
+    " WHERE tenant_id = %s AND id = %s AND destroyed_at IS NULL"
+)
+OLDER = (  # some keys that a former master key wraps, and that nobody else is at
+    "SELECT tenant_id, id, master, wrapped FROM vault_keys"
+    " WHERE master = ANY(%s) AND destroyed_at IS NULL"
+    " ORDER BY tenant_id, id LIMIT %s FOR UPDATE SKIP LOCKED"
+)
+REWRAP = "UPDATE vault_keys SET master = %s, wrapped = %s WHERE tenant_id = %s AND id = %s"
+NEEDED = (
+    "SELECT master, count(*) FROM vault_keys WHERE master IS NOT NULL AND destroyed_at IS NULL"
+    " GROUP BY master ORDER BY master"
+)
+AT_ONCE = 500  # keys in one transaction of a rotation
+
+Connect = Callable[[], AbstractContextManager[psycopg.Connection[Any]]]
+
+
+class Vault:
+    """Keys as the API needs them. Nothing is kept in memory: what is destroyed is gone at once."""
+
+    def __init__(self, masters: MasterKeys, connect: Connect) -> None:
+        self._masters = masters
+        self._connect = connect
+
+    def key(self, tenant: UUID, subject: UUID) -> DataKey:
+        """The key of a workspace or a client; made when it is asked for the first time.
+
+        Raises `Refused` `erased` when it was destroyed, `Unavailable` when its master key is
+        not known here.
+        """
+        with self._connect() as connection:
+            found = self._find(connection, tenant, subject)
+            if found is None:
+                key = new_key(subject)
+                wrapped = self._masters.wrap(tenant, key)
+                added = [tenant, subject, None, self._masters.current, wrapped]
+                connection.execute(ADD, added)
+                found = self._find(connection, tenant, subject)  # ours, or somebody was quicker
+            assert found is not None
+            return found
+
+    def key_under(self, tenant: UUID, id: UUID, owner: DataKey) -> DataKey:
+        """A new key that is readable as long as its owner's is."""
+        key = new_key(id)
+        with self._connect() as connection:
+            connection.execute(ADD, [tenant, id, owner.id, None, owner.wrap(tenant, key)])
+        return key
+
+    def existing(self, tenant: UUID, id: UUID) -> DataKey | None:
+        """A key that was made before, and those it is wrapped by; raises as `key` does."""
+        with self._connect() as connection:
+            return self._find(connection, tenant, id)
+
+    def _find(self, connection: psycopg.Connection[Any], tenant: UUID, id: UUID) -> DataKey | None:
+        row = connection.execute(FIND, [tenant, id]).fetchone()
+        if row is None:
+            return None
+        wrapped_by, master, wrapped = row
+        if wrapped is None:
+            raise Refused("What this was sealed with is destroyed.", code="erased")
+        if wrapped_by is None:
+            return self._masters.unwrap(tenant, id, master, wrapped)
+        owner = self._find(connection, tenant, wrapped_by)
+        assert owner is not None, "keys are never deleted, only destroyed"
+        return owner.unwrap(tenant, id, wrapped)
+
+
+class Shredder:
+    """Destroys keys, in the name of the role that can do nothing else with them."""
+
+    def __init__(self, url: str, clock: Clock) -> None:
+        self._url = url
+        self._clock = clock
+
+    async def destroy(self, tenant: UUID, id: UUID) -> None:
+        """See that a key is no more; doing it again changes nothing. Raises `Unavailable`."""
+        try:
+            async with await psycopg.AsyncConnection.connect(self._url) as connection:
+                await connection.execute(DESTROY, [self._clock(), tenant, id])
+        except psycopg.OperationalError as away:
+            raise Unavailable(f"The vault cannot be reached: {away}") from away
+
+
+class Needed(Value):
+    """A master key by its name, and how many keys it wraps."""
+
+    master: str
+    keys: int
+
+
+class Rotated(Value):
+    """What a rotation did, and which master keys are needed after it."""
+
+    rewrapped: int
+    needed: tuple[Needed, ...]
+
+
+def needed(connection: psycopg.Connection[Any]) -> tuple[Needed, ...]:
+    """The master keys without which something in the vault could not be read."""
+    return tuple(Needed(*row) for row in connection.execute(NEEDED).fetchall())
+
+
+def rotate(
+    connection: psycopg.Connection[Any],
+    masters: MasterKeys,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Rotated:
+    """Wrap every key that a former master key wraps under the current one.
+
+    Each batch commits by itself: one that is stopped goes on where it was when it is run again.
+    Only the wrapping changes, so what is sealed stays sealed, and requests go on meanwhile.
+    """
+    done = 0
+    while True:
+        with connection.transaction():
+            rows = connection.execute(OLDER, [masters.former, AT_ONCE]).fetchall()
+            for tenant, id, master, wrapped in rows:
+                key = masters.unwrap(tenant, id, master, wrapped)
+                fresh = masters.wrap(tenant, key)
+                connection.execute(REWRAP, [masters.current, fresh, tenant, id])
+        done += len(rows)
+        progress(done)
+        if not rows:
+            return Rotated(done, needed(connection))

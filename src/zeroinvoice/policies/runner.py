@@ -125,9 +125,9 @@ class Follower:
                 ):
                     await ear.execute(f"LISTEN {CHANNEL}")
                     pause = 0.1
-                    await self._claim(home)
+                    await self.claim(home)
                     while True:
-                        if await self._step(home):
+                        if await self.step(home):
                             await asyncio.sleep(REST)
                         else:
                             async for _ in ear.notifies(timeout=POLL, stop_after=1):
@@ -137,7 +137,7 @@ class Follower:
             await asyncio.sleep(pause)
             pause = min(pause * 2, 5.0)
 
-    async def _claim(self, home: psycopg.AsyncConnection[Any]) -> None:
+    async def claim(self, home: psycopg.AsyncConnection[Any]) -> None:
         """Wait until no other process follows this policy, then begin where it left off.
 
         The claim is a lock of the session, not of a row: talking to a mail server must not
@@ -157,7 +157,7 @@ class Follower:
         self._pending.clear()
         self._failures, self._rest_until = 0, None
 
-    async def _step(self, home: psycopg.AsyncConnection[Any]) -> bool:
+    async def step(self, home: psycopg.AsyncConnection[Any]) -> bool:
         """Read on, act, move the checkpoint; whether there may be more to read at once."""
         more = len(self._pending) < MOST_PENDING and await self._take(home)
         await self._act()

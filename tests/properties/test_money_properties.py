@@ -29,7 +29,14 @@ def decimals(low: str, high: str, places: int) -> st.SearchStrategy[D]:
     return st.decimals(D(low), D(high), places=places, allow_nan=False, allow_infinity=False)
 
 
-rates = decimals("0", "100", 4) | st.sampled_from([D(0), D(7), D(19), D("9.975")])
+# Prices that lie half way between two units of a currency of 0, 2, 3 or 4 decimals, and rates
+# that lead there: where binary floats, and rounding half to even, go wrong.
+halves = st.builds(
+    lambda odd, places: D(2 * odd + 1) * 5 * D(1).scaleb(-places),
+    st.integers(0, 10_000),
+    st.sampled_from([1, 3, 4, 5]),
+)
+rates = decimals("0", "100", 4) | st.sampled_from([D(0), D(7), D(19), D("9.975"), D(50)])
 discounts = st.none() | st.builds(Discount, st.just("percent"), decimals("0", "100", 2))
 
 
@@ -59,7 +66,7 @@ def documents(draw: st.DrawFn, *, mixed: bool = True, least: str = "-50") -> lis
                 Line,
                 description=st.just("x"),
                 quantity=decimals("0", "100", 3) | st.just(D(1)),
-                unit_price=decimals(least, "5000", 6) | decimals(least, "500", 2),
+                unit_price=decimals(least, "5000", 6) | decimals(least, "500", 2) | halves,
                 discount=discounts,
                 taxes=st.sampled_from(choices),
             ),

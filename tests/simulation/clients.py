@@ -76,8 +76,9 @@ class Request:
 
     def give_up(self) -> None:
         """Nobody listens to the answer any more."""
-        if not self.command.future.cancel():
-            self.command.future.exception()
+        future = self.command.future
+        if not future.cancel() and not future.cancelled():
+            future.exception()
 
     def hear(self, effects: dict[UUID, list[int]]) -> Done[Any] | None:
         """Take the answer, and hold it against what is on record."""
@@ -252,14 +253,15 @@ class Business:
         )
 
     def _close(self) -> Intent:
-        invoice = self._some(lambda it: it._invoices)
+        invoice = self._some(lambda it: it._closable())
         ways: dict[str, Decision] = {
             "cancel": lambda desk: billing.cancel(desk, invoice.id, "for a test"),
             "write off": lambda desk: billing.write_off(desk, invoice.id, "for a test"),
             "reinstate": lambda desk: billing.reinstate(desk, invoice.id),
             "discard": partial(_discard, id=invoice.id),
         }
-        way = self._rng.choice(list(ways))
+        given_up = isinstance(invoice, Invoice) and invoice.status is Status.WRITTEN_OFF
+        way = "reinstate" if given_up else self._rng.choice(list(ways))
         return self._intent(f"{way} {short(invoice)}", ways[way])
 
     def _some(self, known: Callable[["Business"], Sequence[Any]]) -> Any:
@@ -270,6 +272,11 @@ class Business:
             return Foreign(id=self._chance.id())
         found = self._rng.choice(things[-4:])
         return found if whose is self else Foreign(id=found.id)
+
+    def _closable(self) -> list[Invoice]:
+        """Those given up, which can be taken back, as often as any."""
+        given_up = [it for it in self._invoices if it.status is Status.WRITTEN_OFF]
+        return given_up if given_up and self._rng.random() < 0.5 else self._invoices
 
     def _drafts(self) -> list[Invoice]:
         drafts = [it for it in self._invoices if it.status is Status.DRAFT]

@@ -28,7 +28,7 @@ from zeroinvoice.kernel.desk import Desk
 from zeroinvoice.kernel.facts import Events, Fact
 from zeroinvoice.kernel.money import Money, digits_and_unit
 from zeroinvoice.readside.projector import CLAIM, LIVE_BATCH, MOVE, Follower
-from zeroinvoice.readside.rows import Books
+from zeroinvoice.readside.rows import Books, Rows
 
 Patch = Callable[[Any, str, Any], None]  # where, which name, what stands there instead
 
@@ -44,7 +44,11 @@ def order_by_nobody(patch: Patch) -> None:
 
 
 def checkpoint_apart(patch: Patch) -> None:
-    """S2: a projector's rows are committed first, and its checkpoint afterwards."""
+    """S2: a projector's rows are committed first, and its checkpoint afterwards.
+
+    A row that is there already is replaced, or else a primary key would be what notices.
+    """
+    written = Rows._write_dirty
 
     def step(self: Follower, connection: psycopg.Connection[Any]) -> int:
         name = self.projector.name
@@ -62,7 +66,12 @@ def checkpoint_apart(patch: Patch) -> None:
             connection.execute(MOVE, [self._position, len(facts), name, position], prepare=True)
         return len(facts)
 
+    def write_dirty(self: Rows) -> None:
+        self._stored.update(self._dirty)
+        written(self)
+
     patch(Follower, "step", step)
+    patch(Rows, "_write_dirty", write_dirty)
 
 
 def key_apart(patch: Patch) -> None:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from zeroinvoice.journal.mapper import GENESIS, FactMapper, link
+from zeroinvoice.journal.mapper import GENESIS, FactMapper, Unreadable, link
 from zeroinvoice.journal.recorder import Row
 from zeroinvoice.journal.store import Ambiguous, Answer, Lost, Rejected, Store
 from zeroinvoice.kernel.clock import Clock, Stopwatch
@@ -323,6 +323,7 @@ class _Batch:
         self._committer = committer
         self._commands = commands
         self.states: dict[Place, State[Any]] = {}  # loaded or changed in this batch
+        self.unreadable: dict[Place, Unreadable] = {}  # streams that concern only who opens them
         self.hashes: dict[UUID, bytes] = {}
         self.position = 0
         self.rows: list[Row] = []
@@ -357,7 +358,10 @@ class _Batch:
         for row in tail:
             place = (row[1], row[2])
             if place in home._states:
-                home._states[place] = home._evolved(home._states[place], row)
+                try:
+                    home._states[place] = home._evolved(home._states[place], row)
+                except Unreadable:
+                    del home._states[place]  # whoever opens it is told so
             if row[1] in home._hashes:
                 home._hashes[row[1]] = bytes(row[6])
 
@@ -365,10 +369,17 @@ class _Batch:
         loaded = {place: kind(id=place[1]) for place, kind in wanted.items()}
         for row in rows:
             place = (row[1], row[2])
-            loaded[place] = self._committer._evolved(loaded[place], row)
+            if place in loaded:
+                try:
+                    loaded[place] = self._committer._evolved(loaded[place], row)
+                except Unreadable as newer:
+                    self.unreadable[place] = newer
+                    del loaded[place]
         self.states.update(loaded)
 
     def _look(self, kind: type[State[Any]], place: Place) -> State[Any]:
+        if place in self.unreadable:
+            raise self.unreadable[place]
         state = self.states.get(place) or self._committer._states.get(place)
         if state is None:
             raise Wanted(kind, place)

@@ -28,6 +28,7 @@ REST = 0.05  # seconds between two looks, so that many facts share one
 POLL = 1.0  # seconds without a hint after which the journal is looked at anyway
 READ = 500  # facts at a time
 MOST_PENDING = 1_000  # actions in hand; no more facts are read until some are done
+LONGEST_WAIT = 2.0  # seconds between tries while the database is away
 LONGEST_PAUSE = 60.0  # seconds between two tries of one action
 KEPT_FOR = timedelta(hours=72)  # idempotency keys, after which they mean a new request
 TIDY = 3_600.0  # seconds between two removals of older ones
@@ -135,7 +136,7 @@ class Follower:
             except psycopg.Error as lost:
                 log.warning("database away", reason=str(lost).strip(), retry_in=pause)
             await asyncio.sleep(pause)
-            pause = min(pause * 2, 5.0)
+            pause = min(pause * 2, LONGEST_WAIT)
 
     async def claim(self, home: psycopg.AsyncConnection[Any]) -> None:
         """Wait until no other process follows this policy, then begin where it left off.

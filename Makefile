@@ -40,7 +40,7 @@ bench: $(for_dev) ## Measure speed and memory
 crash: $(for_dev) ## Kill processes and cut connections while others write, and count what was lost
 	FAULT_ROUNDS=50 $(python) -m pytest -n 0 -s tests/faults
 
-sabotage: $(for_dev) ## Break the program in nine ways, and see that a test notices each
+sabotage: $(for_dev) ## Break the program in nine ways; a test must notice each (some: make sabotage S="S1 S7")
 	$(python) tests/sabotage/run.py $(S)
 
 events: $(for_dev) ## Write the catalogue of events (docs/events.md); add golden lines for new ones

@@ -280,7 +280,8 @@ SABOTAGES = {
         "commits are acknowledged before they are on disk",
         "G1",
         commits_not_on_disk,
-        "tests/faults/test_kill.py::test_kill_9_of_everything_and_a_new_start_lose_nothing",
+        "tests/faults/test_immediate_stop.py::"
+        "test_an_immediate_stop_of_the_database_loses_nothing_acknowledged",
         processes=True,
     ),
 }

@@ -5,6 +5,7 @@ import gc
 from datetime import timedelta
 from logging import CRITICAL
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import structlog
@@ -40,6 +41,7 @@ class World:
         self.intents: list[Intent] = []
         self.poisoned: dict[str, int] = {}  # the fact a projection cannot bear
         self._requests: list[Request] = []  # on their way
+        self._intent_of: dict[UUID, Intent] = {}  # by request
         self._ended: set[Request] = set()  # by a crash
         self._nested = False
         self._checked = 0  # letters known to be due and sent
@@ -115,6 +117,7 @@ class World:
             api = self.chance.rng.choice(self.apis)
             api.queue.append(request)
             self._requests.append(request)
+            self._intent_of[request.id] = intent
             self.chance.say(f"{api.name} is asked to {intent.name}")
             if self.chance.strikes("impatient"):
                 request.give_up()
@@ -203,7 +206,10 @@ class World:
     async def _check(self) -> None:
         for _ in range(2):
             await asyncio.sleep(0)  # the answers that are on their way arrive
+        before = self.truth.position
         self.truth.follow(self.database.rows)
+        for fact in self.truth.facts[before:]:
+            self._intent_of[fact.origin.request].effects(self.truth.effects)
         self._hear()
         assert not self.database.broken, self.database.broken
         head = len(self.database.rows)
@@ -220,7 +226,6 @@ class World:
             if not request.command.future.done() and request not in self._ended:
                 waiting.append(request)
                 continue
-            request.intent.effects(self.truth.effects)
             if not request.command.future.done():
                 request.give_up()
             done = request.hear(self.truth.effects)

@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 T ?=
+S ?=
 
 # Relative, so that spaces in the path of this folder do no harm.
 venv := .venv
@@ -13,7 +14,7 @@ for_run := $(venv)/.installed-run
 for_dev := $(venv)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench crash events lock
+.PHONY: help run test check bench crash sabotage events lock
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -38,6 +39,9 @@ bench: $(for_dev) ## Measure speed and memory
 
 crash: $(for_dev) ## Kill processes and cut connections while others write, and count what was lost
 	FAULT_ROUNDS=50 $(python) -m pytest -n 0 -s tests/faults
+
+sabotage: $(for_dev) ## Break the program in nine ways; a test must notice each (some: make sabotage S="S1 S7")
+	$(python) tests/sabotage/run.py $(S)
 
 events: $(for_dev) ## Write the catalogue of events (docs/events.md); add golden lines for new ones
 	$(python) -P -m zeroinvoice events

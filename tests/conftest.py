@@ -41,6 +41,7 @@ from zeroinvoice.worker import Worker
 
 hypothesis.settings.register_profile("ci", max_examples=200, deadline=None, print_blob=True)
 hypothesis.settings.register_profile("long", max_examples=5_000, deadline=None, print_blob=True)
+hypothesis.settings.register_profile("crash", max_examples=20_000, deadline=None, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 

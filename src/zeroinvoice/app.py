@@ -36,7 +36,7 @@ from zeroinvoice.journal.store import PostgresStore
 from zeroinvoice.kernel.clock import Clock, system_clock
 from zeroinvoice.kernel.secrets import Keyring
 from zeroinvoice.readside.pulse import Pulse
-from zeroinvoice.readside.reader import Books
+from zeroinvoice.readside.reader import LONGEST, Books
 from zeroinvoice.settings import Settings
 
 log = structlog.get_logger()
@@ -49,7 +49,12 @@ class Parts:
     """What one process of the API is put together from."""
 
     def __init__(self, settings: Settings, database_url: str, clock: Clock) -> None:
-        url = conninfo(database_url, API_ROLE, application="zeroinvoice api")
+        url = conninfo(
+            database_url,
+            API_ROLE,
+            application="zeroinvoice api",
+            statement_ms=round(LONGEST * 1000),
+        )
         self.settings = settings
         self.clock = clock
         self.keyring = Keyring(settings.secret)
@@ -57,7 +62,9 @@ class Parts:
         lasts = timedelta(minutes=settings.access_token_minutes)
         self.tokens = Tokens(self.keyring, clock, lasts)
         self.passwords = Passwords()
-        self.committer = Committer(PostgresStore(url), self.journal.facts_mapper, clock)
+        # By its own name one sees in the database who holds the journal's lock.
+        writes = conninfo(database_url, API_ROLE, application="zeroinvoice committer")
+        self.committer = Committer(PostgresStore(writes), self.journal.facts_mapper, clock)
         shapes = {it.name: it.version for it in projections.projectors}
         self.books = Books(url, self.journal, self.keyring, shapes, size=READERS)
         self.vault = Vault(MasterKeys(settings.master_keys), self.books.connection)

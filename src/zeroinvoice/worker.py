@@ -9,6 +9,7 @@ import psycopg
 import structlog
 
 from zeroinvoice.journal.application import Journal
+from zeroinvoice.journal.mapper import Unreadable
 from zeroinvoice.journal.schema import CHANNEL, WORK_ROLE, conninfo
 from zeroinvoice.journal.store import Lost
 from zeroinvoice.readside.projector import (
@@ -28,6 +29,7 @@ log = structlog.get_logger()
 REST = 4  # times as long as a round took, before the next
 LONGEST_REST = 0.010  # seconds
 POLL = 1.0  # seconds without a hint after which a worker looks for itself
+LONGEST_WAIT = 2.0  # seconds between tries while the database is away
 TRIES = 3  # of a fact whose fold raises, before its projection is said to stand still
 LONGEST_PAUSE = 30.0  # seconds between tries after that
 
@@ -56,14 +58,36 @@ class Worker:
                     psycopg.connect(self._url, autocommit=True) as ear,
                 ):
                     ear.execute(f"LISTEN {CHANNEL}")
-                    refresh(connection, self._projectors, self._journal)
+                    self._refresh(connection)
                     pause = 0.1
                     self._follow(connection, ear)
             except (psycopg.OperationalError, psycopg.InterfaceError, Lost) as lost:
                 log.warning("database away", reason=str(lost).strip(), retry_in=pause)
                 self._stop.wait(pause)
-                pause = min(pause * 2, 5.0)
+                pause = min(pause * 2, LONGEST_WAIT)
         self._journal.close()
+
+    def _refresh(self, connection: psycopg.Connection[Any]) -> None:
+        """Make and rebuild what must be. What cannot be rebuilt stands still; the rest goes on.
+
+        It is not tried again here: the same program would read the same facts the same way.
+        """
+        going = self._projectors
+        while going:
+            try:
+                refresh(connection, going, self._journal)
+                return
+            except Halted as fault:
+                log.error("rebuild halts", projection=fault.name, position=fault.position,
+                          exc_info=fault.fault)  # fmt: skip
+                halt(connection, fault.name, fault)
+                going = tuple(it for it in going if it.name != fault.name)
+            except Unreadable as newer:
+                names = stale(connection, going)
+                log.error("rebuild halts", projections=names, reason=newer.why)
+                for name in names:
+                    halt(connection, name, Halted(name, newer.position, newer))
+                return
 
     def _follow(self, connection: psycopg.Connection[Any], ear: psycopg.Connection[Any]) -> None:
         window = Window(self._journal)
@@ -107,8 +131,16 @@ def refresh(
 ) -> tuple[str, ...]:
     """Make what is missing and rebuild what was made for another version; answers its names."""
     install(connection, projectors)
+    names = stale(connection, projectors)
+    if names:
+        chosen = tuple(it for it in projectors if it.name in names)
+        rebuild(connection, chosen, journal, progress)
+    return names
+
+
+def stale(
+    connection: psycopg.Connection[Any], projectors: tuple[Projector, ...]
+) -> tuple[str, ...]:
+    """The names of those whose tables were made for another version of the program."""
     shapes = dict(connection.execute("SELECT name, shape FROM checkpoints").fetchall())
-    stale = tuple(it for it in projectors if shapes[it.name] != it.version)
-    if stale:
-        rebuild(connection, stale, journal, progress)
-    return tuple(it.name for it in stale)
+    return tuple(it.name for it in projectors if shapes[it.name] != it.version)

@@ -173,7 +173,10 @@ def test_a_pid_file_that_names_a_stranger_is_set_aside(database: Start) -> None:
     owner = postgres.cluster.stat().st_uid
     stranger = subprocess.Popen(["sleep", "60"], user=owner if os.geteuid() == 0 else None)
     try:
-        file.write_text(text.replace(str(pid), str(stranger.pid)))
+        locks = list(Path(text.splitlines()[4]).glob(".s.PGSQL.*.lock"))
+        assert locks, "the socket has a lock that names its postmaster, too"
+        for lock in (file, *locks):
+            lock.write_text(lock.read_text().replace(str(pid), str(stranger.pid)))
         assert ask(postgres.start(), "SELECT 1") == [(1,)]
         assert stranger.poll() is None
     finally:

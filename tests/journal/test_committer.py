@@ -20,7 +20,7 @@ from zeroinvoice.kernel.clock import system_clock
 from zeroinvoice.kernel.desk import Desk
 from zeroinvoice.kernel.facts import Actor, Origin
 from zeroinvoice.kernel.ids import new_id
-from zeroinvoice.kernel.refusals import Invalid, Missing, Refused, Stale
+from zeroinvoice.kernel.refusals import Invalid, Missing, Refused, Stale, Unavailable
 
 TENANT = new_id()
 ACME = Profile("Acme Corp", "USD")
@@ -58,6 +58,9 @@ def command(decision: Callable[[Desk], Any], **options: Any) -> Command:
 def add(desk: Desk) -> Client:
     client = desk.new(Client)
     return desk.record(client, client.add(ACME))
+
+
+renamed = [ClientRevised(ACME.but(name="Renamed"))]
 
 
 def test_what_a_decision_records_is_on_record_with_the_state_it_led_to() -> None:
@@ -211,6 +214,31 @@ def test_a_lost_answer_to_commit_is_resolved_to_exactly_one_effect(losses: list[
     assert all(isinstance(done, Done) for done in answers)
     assert len(house.recorder.rows) == 3
     assert verify(house.recorder.rows).facts == 3
+
+
+class Forgetful(MemoryStore):
+    """A database that goes away when an answer is to be given again."""
+
+    def as_of(self, streams: Any, position: int) -> Any:
+        if position < len(self._recorder.rows):
+            raise Lost("away")
+        return super().as_of(streams, position)
+
+
+def test_an_answer_that_cannot_be_given_again_is_not_called_a_failure() -> None:
+    """G2: what this key stands for is on record, so nobody is told that it is not."""
+
+    def open_it(desk: Desk) -> Client:
+        return desk.open(Client, client.answer.id)
+
+    house = House(Forgetful)
+    (client,) = house.run([add])
+    house.committer = Committer(house.store, house.journal.facts_mapper, system_clock)
+    house.run([lambda desk: desk.record(open_it(desk), renamed)], **keyed(b"a"))
+    house.committer = Committer(house.store, house.journal.facts_mapper, system_clock)
+    (again,) = house.run([lambda desk: desk.record(open_it(desk), renamed)], **keyed(b"a"))
+    assert isinstance(again, Unavailable)
+    assert again.code == "outcome_unknown"
 
 
 class Stumbles(MemoryStore):

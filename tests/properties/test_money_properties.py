@@ -5,7 +5,7 @@ from decimal import Decimal as D
 from fractions import Fraction
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from zeroinvoice.domain.lines import (
@@ -20,8 +20,6 @@ from zeroinvoice.domain.lines import (
 from zeroinvoice.kernel.money import exact, minor_units, spread
 from zeroinvoice.kernel.refusals import Invalid
 
-quick = settings(max_examples=200, deadline=None)
-
 currencies = st.sampled_from(["EUR", "JPY", "KWD", "CLF"])
 
 
@@ -29,7 +27,14 @@ def decimals(low: str, high: str, places: int) -> st.SearchStrategy[D]:
     return st.decimals(D(low), D(high), places=places, allow_nan=False, allow_infinity=False)
 
 
-rates = decimals("0", "100", 4) | st.sampled_from([D(0), D(7), D(19), D("9.975")])
+# Prices that lie half way between two units of a currency of 0, 2, 3 or 4 decimals, and rates
+# that lead there: where binary floats, and rounding half to even, go wrong.
+halves = st.builds(
+    lambda odd, places: D(2 * odd + 1) * 5 * D(1).scaleb(-places),
+    st.integers(0, 10_000),
+    st.sampled_from([1, 3, 4, 5]),
+)
+rates = decimals("0", "100", 4) | st.sampled_from([D(0), D(7), D(19), D("9.975"), D(50)])
 discounts = st.none() | st.builds(Discount, st.just("percent"), decimals("0", "100", 2))
 
 
@@ -59,7 +64,7 @@ def documents(draw: st.DrawFn, *, mixed: bool = True, least: str = "-50") -> lis
                 Line,
                 description=st.just("x"),
                 quantity=decimals("0", "100", 3) | st.just(D(1)),
-                unit_price=decimals(least, "5000", 6) | decimals(least, "500", 2),
+                unit_price=decimals(least, "5000", 6) | decimals(least, "500", 2) | halves,
                 discount=discounts,
                 taxes=st.sampled_from(choices),
             ),
@@ -69,7 +74,6 @@ def documents(draw: st.DrawFn, *, mixed: bool = True, least: str = "-50") -> lis
 
 
 @given(documents(), currencies, discounts, st.sampled_from(["document", "line"]))
-@quick
 def test_every_document_that_can_be_priced_adds_up(
     lines: list[Line], currency: str, discount: Discount | None, tax_rounding: TaxRounding
 ) -> None:
@@ -89,7 +93,6 @@ def test_every_document_that_can_be_priced_adds_up(
 
 
 @given(documents(), currencies, st.randoms(use_true_random=False))
-@quick
 def test_the_order_of_lines_is_irrelevant_to_the_totals(
     lines: list[Line], currency: str, chance: Random
 ) -> None:
@@ -108,7 +111,6 @@ def test_the_order_of_lines_is_irrelevant_to_the_totals(
 
 
 @given(documents(mixed=False), currencies, st.sampled_from(["document", "line"]))
-@quick
 def test_the_calculation_is_the_one_of_the_rules(
     lines: list[Line], currency: str, tax_rounding: TaxRounding
 ) -> None:
@@ -144,7 +146,6 @@ def test_the_calculation_is_the_one_of_the_rules(
     decimals("0", "100", 4),
     currencies,
 )
-@quick
 def test_what_is_inclusive_stays_what_was_typed(prices: list[D], rate: D, currency: str) -> None:
     """R-MON-5: no tax changes what the customer pays."""
     taxes = (Tax("A", "A", rate, inclusive=True), Tax("B", "B", D(7), inclusive=True))
@@ -154,7 +155,6 @@ def test_what_is_inclusive_stays_what_was_typed(prices: list[D], rate: D, curren
 
 
 @given(documents(least="0"), decimals("0", "1", 4), currencies)
-@quick
 def test_a_documents_discount_is_spread_to_the_unit(
     lines: list[Line], part: D, currency: str
 ) -> None:
@@ -173,7 +173,6 @@ def test_a_documents_discount_is_spread_to_the_unit(
     st.lists(decimals("0", "1000000", 6), min_size=1, max_size=12),
     currencies,
 )
-@quick
 def test_a_spread_adds_up_and_strays_by_less_than_a_unit(
     units: int, weights: list[D], currency: str
 ) -> None:
@@ -195,7 +194,6 @@ def test_a_spread_adds_up_and_strays_by_less_than_a_unit(
     | st.text(max_size=8)
     | st.from_regex(r"-?[0-9]{1,16}(\.[0-9]{0,7})?", fullmatch=True)
 )
-@settings(max_examples=200)
 def test_only_plain_digits_are_ever_read_as_a_number(text: str) -> None:
     """0.7, T36: `exact` never accepts what the pattern refuses, and loses no digit."""
     if re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]{1,6})?", text):

@@ -261,6 +261,9 @@ class EmbeddedPostgres:
         if self.log.exists() and self.log.stat().st_size > LOG_LIMIT:
             self.log.replace(self.log.with_suffix(".log.1"))
         sockets = self._socket_dir(runner)
+        # A socket's lock also names its postmaster, and that number may be somebody else's by now.
+        for left in sockets.glob(".s.PGSQL.*") if sockets else ():
+            left.unlink(missing_ok=True)
         for last in (False, False, True):
             try:
                 return self._try(binaries, runner, sockets, until, cancelled)

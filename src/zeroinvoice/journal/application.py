@@ -8,7 +8,7 @@ from eventsourcing.persistence import ApplicationRecorder, Mapper, PersistenceEr
 from eventsourcing.utils import strtobool
 
 from zeroinvoice.domain import EVENTS
-from zeroinvoice.journal.mapper import FactMapper
+from zeroinvoice.journal.mapper import FactMapper, Unreadable
 from zeroinvoice.journal.recorder import (
     MemoryFactRecorder,
     PostgresFactRecorder,
@@ -69,9 +69,18 @@ class Journal(Application[UUID]):
         return rows
 
     def facts_since(self, position: int, limit: int) -> list[Fact]:
-        """At most `limit` facts after a position, in the journal's order."""
-        fact = self.facts_mapper.fact
-        return [fact(*row[:6]) for row in self.rows_since(position, limit)]
+        """At most `limit` facts after a position, in the journal's order.
+
+        Those before one that cannot be read; raises `Unreadable` once that is the first.
+        """
+        fact, rows = self.facts_mapper.fact, self.rows_since(position, limit)
+        try:
+            return [fact(*row[:6]) for row in rows]
+        except Unreadable as newer:
+            readable = newer.position - position - 1
+            if not readable:
+                raise
+            return [fact(*row[:6]) for row in rows[:readable]]
 
     def history(self, tenant: UUID, stream: UUID) -> list[Fact]:
         """All facts of one of the tenant's streams, oldest first; empty when it is not theirs."""

@@ -12,12 +12,13 @@ from uuid import UUID
 
 import msgspec
 
-from zeroinvoice.journal.mapper import GENESIS, FactMapper, link
+from zeroinvoice.journal.mapper import GENESIS, FactMapper, Unreadable, link
 from zeroinvoice.journal.recorder import Row
 from zeroinvoice.journal.store import Ambiguous, Answer, Lost, Rejected, Store
-from zeroinvoice.kernel.clock import Clock
+from zeroinvoice.kernel.clock import Clock, Stopwatch
 from zeroinvoice.kernel.desk import Desk, Place, Wanted
 from zeroinvoice.kernel.facts import Fact, Origin, State
+from zeroinvoice.kernel.ids import new_id
 from zeroinvoice.kernel.refusals import Invalid, Refusal, Refused, Unavailable
 from zeroinvoice.kernel.value import Value
 
@@ -107,10 +108,20 @@ class Committer:
     a task would hold the lock while the event loop is busy with other requests.
     """
 
-    def __init__(self, store: Store, mapper: FactMapper, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        mapper: FactMapper,
+        clock: Clock,
+        *,
+        ids: Callable[[], UUID] = new_id,
+        stopwatch: Stopwatch = Stopwatch(),
+    ) -> None:
         self._store = store
         self._mapper = mapper
         self._clock = clock
+        self._ids = ids
+        self._stopwatch = stopwatch
         self._queue: list[Command] = []
         self._running: list[Command] = []
         self._arrived = threading.Condition()
@@ -159,7 +170,7 @@ class Committer:
                 if not self._queue:
                     break
                 self._running, self._queue = self._queue[:BATCH], self._queue[BATCH:]
-            self._carry_out(self._running)
+            self.carry_out(self._running)
             self._running = []
         self._store.close()
 
@@ -174,7 +185,8 @@ class Committer:
             with self._arrived:
                 self._queue = [it for it in self._queue if not it.future.done()]
 
-    def _carry_out(self, commands: list[Command]) -> None:
+    def carry_out(self, commands: list[Command]) -> None:
+        """Decide some commands in one transaction, and answer each; only one thread may."""
         try:
             self._batch(commands)
         except Rejected as refused:
@@ -183,7 +195,7 @@ class Committer:
                 self._settle(commands, RuntimeError(f"the database refused: {refused}"))
                 return
             for command in commands:
-                self._carry_out([command])
+                self.carry_out([command])
         except (Lost, Ambiguous) as gone:
             self._forget()
             self._settle(commands, _away(stored=None if isinstance(gone, Ambiguous) else False))
@@ -202,7 +214,7 @@ class Committer:
             loop.call_soon_threadsafe(_resolve, answered)
 
     def _batch(self, commands: list[Command]) -> None:
-        until, fresh = time.monotonic() + RESOLVE_FOR, False
+        until, fresh = self._stopwatch.read() + RESOLVE_FOR, False
         while True:
             batch = _Batch(self, commands)
             try:
@@ -244,17 +256,17 @@ class Committer:
                 finally:
                     self._store.rollback()
             except Lost as away:
-                if time.monotonic() > until:
+                if self._stopwatch.read() > until:
                     raise Ambiguous(str(away)) from away
-                time.sleep(0.1)
+                self._stopwatch.wait(0.1)
 
     def _answer_again(self, command: Command, answer: Answer) -> None:
         """Give a keyed command the answer it was first given."""
         assert command.key is not None
         try:
             command.done = self._same(command, answer)
-        except (Refusal, Lost) as no:
-            command.done = no if isinstance(no, Refusal) else _away(stored=False)
+        except (Refusal, Lost) as no:  # lost: it is on record, but its answer cannot be made now
+            command.done = no if isinstance(no, Refusal) else _away()
         self._settle([command])
 
     def _same(self, command: Command, answer: Answer) -> Done[Any]:
@@ -311,6 +323,7 @@ class _Batch:
         self._committer = committer
         self._commands = commands
         self.states: dict[Place, State[Any]] = {}  # loaded or changed in this batch
+        self.unreadable: dict[Place, Unreadable] = {}  # streams that concern only who opens them
         self.hashes: dict[UUID, bytes] = {}
         self.position = 0
         self.rows: list[Row] = []
@@ -345,7 +358,10 @@ class _Batch:
         for row in tail:
             place = (row[1], row[2])
             if place in home._states:
-                home._states[place] = home._evolved(home._states[place], row)
+                try:
+                    home._states[place] = home._evolved(home._states[place], row)
+                except Unreadable:
+                    del home._states[place]  # whoever opens it is told so
             if row[1] in home._hashes:
                 home._hashes[row[1]] = bytes(row[6])
 
@@ -353,10 +369,17 @@ class _Batch:
         loaded = {place: kind(id=place[1]) for place, kind in wanted.items()}
         for row in rows:
             place = (row[1], row[2])
-            loaded[place] = self._committer._evolved(loaded[place], row)
+            if place in loaded:
+                try:
+                    loaded[place] = self._committer._evolved(loaded[place], row)
+                except Unreadable as newer:
+                    self.unreadable[place] = newer
+                    del loaded[place]
         self.states.update(loaded)
 
     def _look(self, kind: type[State[Any]], place: Place) -> State[Any]:
+        if place in self.unreadable:
+            raise self.unreadable[place]
         state = self.states.get(place) or self._committer._states.get(place)
         if state is None:
             raise Wanted(kind, place)
@@ -388,7 +411,9 @@ class _Batch:
             if scope in self.answers:
                 self.again.append(command)
                 return
-            desk = Desk(command.tenant, self._at, self._look, command.expected)
+            desk = Desk(
+                command.tenant, self._at, self._look, command.expected, draw=self._committer._ids
+            )
             answer = command.decision(desk)
         except Wanted:
             raise
@@ -463,7 +488,9 @@ def _resolve(commands: Sequence[Command]) -> None:
 
 def _away(*, stored: bool | None = None) -> Unavailable:
     if stored is False:
-        return Unavailable("The journal cannot be reached; nothing was recorded. Try again.")
+        return Unavailable(
+            "The journal cannot be reached; this request recorded nothing. Try again."
+        )
     return Unavailable(
         "The journal cannot be reached; whether this was recorded is not known. "
         "Repeat it with the same Idempotency-Key.",

@@ -11,6 +11,7 @@ import msgspec
 from eventsourcing.persistence import Mapper, StoredEvent, Transcoder
 
 from zeroinvoice.kernel.facts import HOUSE, Event, Fact, Origin
+from zeroinvoice.kernel.refusals import Unavailable
 from zeroinvoice.kernel.value import Value
 
 GENESIS = bytes(32)  # the hash before a tenant's first fact
@@ -64,7 +65,8 @@ def link(
 class FactMapper(Mapper[UUID]):
     """Writes facts as JSON text and reads them back through an allow-list of event classes.
 
-    Nothing is imported because a row names it: an unknown topic raises `UnknownTopic`.
+    Nothing is imported because a row names it: an unknown topic raises `UnknownTopic`, and
+    what cannot be read for another reason `Unreadable`.
     """
 
     def __init__(self, transcoder: Transcoder, events: Iterable[type[Event]]) -> None:
@@ -109,16 +111,36 @@ class FactMapper(Mapper[UUID]):
         state: str | bytes,
     ) -> Fact:
         """The fact that a row of the journal records."""
-        record = self._record(state)
         try:
+            record = self._record(state)
             event = self._decoders[topic](record.event)
         except KeyError:
             raise UnknownTopic(topic, position) from None
+        except msgspec.DecodeError as wrong:
+            raise Unreadable(topic, position, str(wrong)) from wrong
         return Fact(event, tenant, stream, version, position, record.at, record.origin)
 
 
-class UnknownTopic(Exception):
-    """The journal holds a fact that this version of the program does not know."""
+class Unreadable(Unavailable):
+    """The journal holds a fact that this version of the program cannot read.
+
+    It concerns the fact's own stream, and whatever must follow the whole journal; who asks
+    for that stream is told to come back, most likely to a newer version.
+    """
+
+    code = "newer_version"
+
+    def __init__(self, topic: str, position: int, why: str) -> None:
+        super().__init__("This was changed by another version of the program; try again later.")
+        self.position = position
+        self.why = f"fact {position} is a {topic}: {why}"
+
+    def __str__(self) -> str:
+        return self.why
+
+
+class UnknownTopic(Unreadable):
+    """Its very kind is unknown."""
 
     def __init__(self, topic: str, position: int) -> None:
-        super().__init__(f"fact {position} is a {topic}, which this version does not know")
+        super().__init__(topic, position, "which this version does not know")

@@ -30,6 +30,10 @@ Row = tuple[
     int, UUID, UUID, int, str, str, bytes
 ]  # position tenant stream version topic state hash
 
+# Seconds for which a pool goes on by itself to replace a lost connection, ever more rarely;
+# after that whoever wants one has it tried at once, so an outage ends for all together.
+RECONNECT = 1.0
+
 COLUMNS = "position, tenant_id, stream, version, topic, state, hash"
 LOCK = f"SELECT pg_advisory_xact_lock({ORDER_LOCK})"
 HEAD = "SELECT coalesce(max(position), 0) FROM facts"
@@ -70,6 +74,7 @@ class RolePool(PostgresDatastore):
             min_size=1,
             max_size=size,
             timeout=timeout,
+            reconnect_timeout=RECONNECT,
             open=False,
         )
 

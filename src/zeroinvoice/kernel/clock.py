@@ -1,5 +1,6 @@
 """The one clock. Only the writer, the reader and the workers look at it."""
 
+import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -10,6 +11,16 @@ Clock = Callable[[], datetime]  # aware, UTC
 
 def system_clock() -> datetime:
     return datetime.now(UTC)
+
+
+class Stopwatch:
+    """Seconds that only ever go forward, and waiting until some of them have passed."""
+
+    def read(self) -> float:
+        return time.monotonic()
+
+    def wait(self, seconds: float) -> None:
+        time.sleep(seconds)
 
 
 @lru_cache(maxsize=512)

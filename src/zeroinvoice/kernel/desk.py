@@ -39,6 +39,7 @@ class Desk:
         look: Callable[[type[State[Any]], Place], State[Any]],
         expected: tuple[int, ...] | None = None,
         ids: tuple[UUID, ...] = (),
+        draw: Callable[[], UUID] = new_id,
     ) -> None:
         self.tenant = tenant
         self.now = now  # the moment all of this command's facts are recorded at
@@ -47,7 +48,8 @@ class Desk:
         self.drawn: list[UUID] = []
         self._look = look
         self._expected = expected
-        self._ids = ids
+        self._ids = ids  # drawn when the command was first carried out
+        self._draw = draw
 
     def find(self, kind: type[S], id: UUID, *, tenant: UUID | None = None) -> S:
         """A stream's state, blank (`version` 0) when nothing is recorded on it yet.
@@ -75,7 +77,7 @@ class Desk:
 
     def new_id(self) -> UUID:
         """A fresh id; the same one when an answer is given again."""
-        id = self._ids[len(self.drawn)] if len(self.drawn) < len(self._ids) else new_id()
+        id = self._ids[len(self.drawn)] if len(self.drawn) < len(self._ids) else self._draw()
         self.drawn.append(id)
         return id
 

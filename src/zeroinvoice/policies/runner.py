@@ -30,6 +30,7 @@ REST = 0.05  # seconds between two looks, so that many facts share one
 POLL = 1.0  # seconds without a hint after which the journal is looked at anyway
 READ = 500  # facts at a time
 MOST_PENDING = 1_000  # actions in hand; no more facts are read until some are done
+LONGEST_WAIT = 2.0  # seconds between tries while the database is away
 LONGEST_PAUSE = 60.0  # seconds between two tries of one action
 KEPT_FOR = timedelta(hours=72)  # idempotency keys, after which they mean a new request
 TIDY = 3_600.0  # seconds between two removals of older ones
@@ -129,9 +130,9 @@ class Follower:
                 ):
                     await ear.execute(f"LISTEN {CHANNEL}")
                     pause = 0.1
-                    await self._claim(home)
+                    await self.claim(home)
                     while True:
-                        if await self._step(home):
+                        if await self.step(home):
                             await asyncio.sleep(REST)
                         else:
                             async for _ in ear.notifies(timeout=POLL, stop_after=1):
@@ -139,9 +140,9 @@ class Follower:
             except psycopg.Error as lost:
                 log.warning("database away", reason=str(lost).strip(), retry_in=pause)
             await asyncio.sleep(pause)
-            pause = min(pause * 2, 5.0)
+            pause = min(pause * 2, LONGEST_WAIT)
 
-    async def _claim(self, home: psycopg.AsyncConnection[Any]) -> None:
+    async def claim(self, home: psycopg.AsyncConnection[Any]) -> None:
         """Wait until no other process follows this policy, then begin where it left off.
 
         The claim is a lock of the session, not of a row: talking to a mail server must not
@@ -161,7 +162,7 @@ class Follower:
         self._pending.clear()
         self._failures, self._rest_until = 0, None
 
-    async def _step(self, home: psycopg.AsyncConnection[Any]) -> bool:
+    async def step(self, home: psycopg.AsyncConnection[Any]) -> bool:
         """Read on, act, move the checkpoint; whether there may be more to read at once."""
         more = len(self._pending) < MOST_PENDING and await self._take(home)
         await self._act()

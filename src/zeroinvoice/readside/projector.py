@@ -10,6 +10,7 @@ from psycopg import sql
 from sqlalchemy import Table
 
 from zeroinvoice.journal.application import Journal
+from zeroinvoice.journal.mapper import Unreadable
 from zeroinvoice.journal.schema import API_ROLE
 from zeroinvoice.kernel.facts import Fact
 from zeroinvoice.kernel.value import Value
@@ -81,7 +82,8 @@ class Follower:
         """Apply the next facts in one transaction; answers how many.
 
         Rows and checkpoint move together, under the checkpoint's row lock: a worker that was
-        stopped and wakes up cannot write. Raises `Halted` when the fold does.
+        stopped and wakes up cannot write. Raises `Halted` when the fold does, or when the next
+        fact cannot be read.
         """
         name = self.projector.name
         try:
@@ -102,10 +104,12 @@ class Follower:
                 assert moved.rowcount == 1
                 assert facts[-1].position == self._position
             return len(facts)
-        except BaseException:
+        except BaseException as fault:
             self._position = -1
             if self._books is not None:
                 self._books.forget()
+            if isinstance(fault, Unreadable):
+                raise Halted(name, fault.position, fault) from fault
             raise
 
     def _at(self, generation: int, position: int) -> Books:

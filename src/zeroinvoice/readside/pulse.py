@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 
 from zeroinvoice.kernel.value import Value
+from zeroinvoice.readside.deadlines import shut
 
 PATIENCE = 0.4  # seconds for the one round trip; a database that is slower than that is away
 FRESH = 0.1  # seconds for which one look serves everybody who asks
@@ -61,6 +62,7 @@ class Pulse:
         self._data = data
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._looking: asyncio.Task[Checks] | None = None
+        self._asking: asyncio.Task[list[tuple[Any, ...]]] | None = None
         self._seen_at = 0.0
 
     async def checks(self) -> Checks:
@@ -75,21 +77,39 @@ class Pulse:
             with suppress(asyncio.CancelledError):
                 self._looking.cancel()
                 await self._looking
+        if self._asking is not None and not self._asking.done():
+            if self._connection is not None:
+                shut(self._connection)
+            await asyncio.wait({self._asking}, timeout=PATIENCE)
         await self._drop()
 
     async def _look(self) -> Checks:
-        try:
-            async with asyncio.timeout(PATIENCE):
-                rows = await self._ask()
-        except (psycopg.Error, TimeoutError):
-            await self._drop()
-            rows = []
+        rows = await self._rows()
         disk = "ok" if disk_usage(self._data).free >= LEAST_DISK else "low"
         db = "down" if not rows else "read_only" if rows[0][1] else "up"
         writes = "accepted" if db == "up" and self._accepts() else "refused"
         progress = self._progress(rows) if rows else {}
         self._seen_at = time.monotonic()
         return Checks(db, writes, progress, disk)
+
+    async def _rows(self) -> list[tuple[Any, ...]]:
+        """What the database says; nothing when that does not come in time.
+
+        A question that is late is not cancelled: that would wait for the database once more.
+        """
+        asking = self._asking
+        if asking is None or asking.done():
+            asking = self._asking = asyncio.create_task(self._ask())
+        await asyncio.wait({asking}, timeout=PATIENCE)
+        if not asking.done():
+            if self._connection is not None:
+                shut(self._connection)
+            return []
+        try:
+            return asking.result()
+        except psycopg.Error:
+            await self._drop()
+            return []
 
     async def _ask(self) -> list[tuple[Any, ...]]:
         if self._connection is None or self._connection.closed:
@@ -104,11 +124,10 @@ class Pulse:
         progress = {}
         for name, shape in self._shapes.items():
             head, _, _, built_for, position, error, error_at = found.get(name, (0,) * 7)
-            if name not in found or built_for != shape:
-                progress[name] = Progress(None)
-            else:
-                kind = error.partition(":")[0] if error else None
-                progress[name] = Progress(max(0, head - position), kind, error_at)
+            built = name in found and built_for == shape
+            kind = error.partition(":")[0] if error else None
+            lag = max(0, head - position) if built else None
+            progress[name] = Progress(lag, kind, error_at if kind else None)
         return progress
 
     async def _drop(self) -> None:

@@ -16,11 +16,12 @@ from sqlalchemy import Select, Table, select
 
 from zeroinvoice.journal.application import Journal
 from zeroinvoice.journal.mapper import GENESIS, FactMapper
-from zeroinvoice.journal.recorder import NEWER
+from zeroinvoice.journal.recorder import NEWER, RECONNECT
 from zeroinvoice.kernel.clock import local_day
 from zeroinvoice.kernel.facts import Fact, State, folded
 from zeroinvoice.kernel.refusals import BadInput, Missing, Unavailable
 from zeroinvoice.kernel.secrets import Keyring
+from zeroinvoice.readside.deadlines import Deadlines
 from zeroinvoice.readside.tables import Question, compiled, served
 
 S = TypeVar("S", bound=State[Any])
@@ -28,6 +29,8 @@ V = TypeVar("V")
 Place = tuple[UUID, UUID]
 
 CACHED = 20_000  # states kept in memory
+LONGEST = 6.0  # seconds from when a read was asked for to its answer, whatever the database does
+FOR_CONNECTION = 2.0  # of them, in which a connection must be had
 PATIENCE = 1.0  # seconds a read waits for the projections it uses
 MIN_POSITION_PATIENCE = 2.0  # seconds when the caller named a position
 SPANS = (  # versions of many streams, from one to another
@@ -70,9 +73,10 @@ class Books:
             kwargs={"autocommit": True},
             min_size=2,
             max_size=size,
-            timeout=2.0,
+            reconnect_timeout=RECONNECT,
             open=False,
         )
+        self._deadlines = Deadlines()
         self._states: OrderedDict[Place, State[Any]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -90,10 +94,20 @@ class Books:
                 self._states.popitem(last=False)
 
     @contextmanager
-    def connection(self) -> Iterator[psycopg.Connection[Any]]:
-        """A pooled connection. Raises `Unavailable` when Postgres is away."""
+    def connection(self, asked_at: float) -> Iterator[psycopg.Connection[Any]]:
+        """A pooled connection for a read that was asked for at a moment of the monotonic clock.
+
+        Time spent in a queue counts, so that many who wait do not wait one after the other.
+        Raises `Unavailable` when Postgres is away, or silent for too long.
+        """
+        if time.monotonic() > asked_at + LONGEST:
+            raise Unavailable("The database does not answer in time; try again.")
+        left = max(0.05, asked_at + FOR_CONNECTION - time.monotonic())
         try:
-            with self.pool.connection() as connection:
+            with (
+                self.pool.connection(timeout=left) as connection,
+                self._deadlines.cut(connection, asked_at + LONGEST),
+            ):
                 yield connection
         except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as lost:
             raise Unavailable("The database cannot be reached; try again.") from lost
@@ -121,6 +135,7 @@ class Reader:
         self._admit = admit
         self._min_position = min_position
         self._states: dict[Place, State[Any]] = {}
+        self._asked_at = time.monotonic()
 
     def shows(self, version: int | None, lag: int) -> None:
         """Told what the answer is: a single resource at a version, or rows behind by `lag`."""
@@ -160,7 +175,7 @@ class Reader:
     ) -> list[State[Any]]:
         """Several streams' states, in one query."""
         places = [(kind, (tenant or self.tenant, id)) for kind, id in wanted]
-        with self.books.connection() as connection:
+        with self.books.connection(self._asked_at) as connection:
             self._ask(connection, places)()
         found = ((kind, place, self._states[place]) for kind, place in places)
         return [it if isinstance(it, kind) else kind(id=place[1]) for kind, place, it in found]
@@ -168,7 +183,7 @@ class Reader:
     def history(self, id: UUID) -> list[Fact]:
         """All facts of one of the tenant's streams, oldest first."""
         self._enter()
-        with self.books.connection() as connection:
+        with self.books.connection(self._asked_at) as connection:
             rows = connection.execute(
                 NEWER, [[self.tenant], [id], [0]], prepare=True, binary=True
             ).fetchall()
@@ -181,7 +196,7 @@ class Reader:
         if not spans:
             return found
         columns = [list(column) for column in zip(*spans, strict=True)]
-        with self.books.connection() as connection:
+        with self.books.connection(self._asked_at) as connection:
             rows = connection.execute(
                 SPANS, [*columns, self.tenant], prepare=True, binary=True
             ).fetchall()
@@ -192,7 +207,7 @@ class Reader:
     def links(self, positions: Sequence[int]) -> dict[int, tuple[bytes, bytes]]:
         """The hash of each of the tenant's facts, and of its fact before; by position."""
         self._enter()
-        with self.books.connection() as connection:
+        with self.books.connection(self._asked_at) as connection:
             rows = connection.execute(
                 LINKS, [list(positions), self.tenant], prepare=True, binary=True
             ).fetchall()
@@ -252,7 +267,7 @@ class Reader:
     ) -> tuple[int, int, list[tuple[Any, ...]] | None]:
         books = self.books
         generations = {name: books.generations[name] for name in names}
-        with books.connection() as connection, connection.pipeline():
+        with books.connection(self._asked_at) as connection, connection.pipeline():
             settle = self._ask(connection, ())
             marks = connection.execute(
                 STANDING, [self.tenant, list(names)], prepare=True, binary=True
@@ -277,7 +292,7 @@ class Reader:
         return goal, behind, None if stale else rows
 
     def _look_again(self, names: Sequence[str]) -> None:
-        with self.books.connection() as connection:
+        with self.books.connection(self._asked_at) as connection:
             for row in connection.execute(CHECKPOINTS, [list(names)]).fetchall():
                 self.books.generations[row[0]] = row[1]
 

@@ -284,5 +284,6 @@ class Halted(Exception):
 
     def __init__(self, name: str, position: int, fault: Exception) -> None:
         super().__init__(f"{name} halts at {position}: {type(fault).__name__}: {fault}")
+        self.name = name
         self.position = position
         self.fault = fault

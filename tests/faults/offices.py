@@ -1,0 +1,191 @@
+"""An office: a workspace to act in over HTTP, and a clerk who brings about what an act needs."""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from typing import Any, TypeVar
+from uuid import UUID
+
+import httpx
+from client_journal import ClientJournal, State, known
+from installation import Installation
+
+from zeroinvoice.domain import access
+from zeroinvoice.domain.client import Client, PaymentSettings, Profile
+from zeroinvoice.domain.lines import Tax
+from zeroinvoice.domain.session import Session
+from zeroinvoice.domain.workspace import Settings, Workspace
+from zeroinvoice.http.auth import Tokens
+from zeroinvoice.http.passwords import Passwords
+from zeroinvoice.journal.application import Journal
+from zeroinvoice.journal.committer import Command, Committer
+from zeroinvoice.journal.schema import API_ROLE, conninfo
+from zeroinvoice.journal.store import PostgresStore
+from zeroinvoice.kernel.clock import system_clock
+from zeroinvoice.kernel.desk import Desk
+from zeroinvoice.kernel.facts import Actor, Origin
+from zeroinvoice.kernel.ids import new_id
+from zeroinvoice.kernel.secrets import Keyring
+
+T = TypeVar("T")
+
+PASSWORD = "correct horse battery"
+TAX = "FAULTS"  # a tax code that is defined anew again and again
+CLIENTS = 5
+AT_ONCE = 1_000  # commands that the clerk hands to a committer together
+PATIENCE = 8.0  # seconds a caller waits for an answer
+
+
+class Office:
+    """A workspace with clients to bill; its owner is logged in, somebody else can log in."""
+
+    def __init__(self, installation: Installation, name: str = "Faults", **settings: Any) -> None:
+        self.installation = installation
+        self.journal = ClientJournal(installation.data / f"client.journal.{new_id().hex}")
+        self.tenant, self.user, self.session = new_id(), new_id(), new_id()
+        self.email = f"{self.user.hex}@example.com"  # of the one who can log in
+        hashed = asyncio.run(Passwords().hash(PASSWORD))
+        self._keyring = Keyring(installation.settings.secret)
+        self._headers: tuple[float, dict[str, str]] = (0.0, {})
+        self._turn = 0
+
+        def opened(desk: Desk) -> list[UUID]:
+            workspace = desk.new(Workspace, self.tenant)
+            workspace = desk.record(
+                workspace, workspace.open(self.user, Settings(name, **settings))
+            )
+            desk.record(workspace, workspace.add_tax(Tax(TAX, "Tax", Decimal(20))))
+            begun = desk.new(Session, self.session)
+            desk.record(begun, begun.start(self.user))
+            access.register(desk, self._visitor(hashed), access.Caller("faults", "faults"))
+            clients = [desk.new(Client) for _ in range(CLIENTS)]
+            for number, client in enumerate(clients):
+                desk.record(client, client.add(Profile(f"Client {number}", "USD")))
+            return [it.id for it in clients]
+
+        (self.clients,) = self.decide([opened])
+
+    def _visitor(self, hashed: str) -> access.Registration:
+        own = Settings("Visitor")
+        return access.Registration(self.email, "Visitor", hashed, "en", own, log_in=False)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """A token of the owner's, fresh enough; theirs are good for a quarter of an hour."""
+        made_at, headers = self._headers
+        if time.monotonic() - made_at > 300:
+            tokens = Tokens(self._keyring, system_clock)
+            token = tokens.access(self.user, self.tenant, self.session, 1, system_clock())
+            headers = {"Authorization": f"Bearer {token}"}
+            self._headers = (time.monotonic(), headers)
+        return headers
+
+    def http(self, **options: Any) -> httpx.Client:
+        """The owner, who speaks HTTP."""
+        return httpx.Client(
+            base_url=self.installation.url,
+            headers=self.headers,
+            **{"timeout": PATIENCE, **options},
+        )
+
+    def a_client(self) -> UUID:
+        """One client after the other."""
+        self._turn += 1
+        return self.clients[self._turn % CLIENTS]
+
+    def limit(self, client: UUID, credit_limit: Decimal) -> None:
+        """Set how much a client may owe."""
+
+        def limited(desk: Desk) -> None:
+            it = desk.open(Client, client)
+            desk.record(it, it.set_payment(PaymentSettings(credit_limit=credit_limit)))
+
+        self.decide([limited])
+
+    def decide(self, decisions: Sequence[Callable[[Desk], T]]) -> list[T]:
+        """Record something without HTTP, all at once: what an act needs to be there."""
+        url = conninfo(self.installation.database(), API_ROLE, application="faults clerk")
+
+        async def some(part: Sequence[Callable[[Desk], T]]) -> list[T]:
+            committer = Committer(PostgresStore(url), Journal().facts_mapper, system_clock)
+            committer.start()
+            try:
+                origin = Origin(Actor("system"), new_id())
+                commands = [Command(self.tenant, origin, decision) for decision in part]
+                done = await asyncio.gather(*(committer.submit(it) for it in commands))
+            finally:
+                await committer.stop()
+            return [it.answer for it in done]
+
+        parts = [decisions[at : at + AT_ONCE] for at in range(0, len(decisions), AT_ONCE)]
+        return [answer for part in parts for answer in asyncio.run(some(part))]
+
+
+class Request:
+    """One request under its key, sent as often as it takes to know what became of it."""
+
+    def __init__(self, mark: str, method: str, path: str, *, json: Any = None, data: Any = None):
+        self.mark = mark  # its Idempotency-Key, and its X-Reason, by which its facts are found
+        self.method, self.path, self.json, self.data = method, path, json, data
+        self.outcome: State = "sent"
+        self.answer: httpx.Response | None = None
+
+    def carry_out(self, http: httpx.Client, journal: ClientJournal) -> None:
+        journal.note(self.mark, "sent")
+        own = {"Idempotency-Key": self.mark, "X-Reason": self.mark}
+        self.answer = None
+        with contextlib.suppress(httpx.HTTPError):
+            self.answer = http.request(
+                self.method, self.path, json=self.json, data=self.data, headers=own
+            )
+        self.outcome = known(self.answer)
+        journal.note(self.mark, self.outcome)
+
+
+def at_once(acts: Iterable[Callable[[httpx.Client], None]], office: Office, threads: int) -> None:
+    """All acts, from several threads with a connection each; raises what one of them raised."""
+    waiting, lock, faults = iter(acts), threading.Lock(), list[BaseException]()
+
+    def work() -> None:
+        with office.http() as http:
+            while not faults:
+                with lock:
+                    act = next(waiting, None)
+                if act is None:
+                    return
+                try:
+                    act(http)
+                except BaseException as fault:
+                    faults.append(fault)
+
+    workers = [threading.Thread(target=work) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    if faults:
+        raise faults[0]
+
+
+@contextlib.contextmanager
+def meanwhile(act: Callable[[], None]) -> Any:
+    """Something that happens while the block is at work; what it raises is raised here."""
+    faults: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            act()
+        except BaseException as fault:
+            faults.append(fault)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+    if faults:
+        raise faults[0]

@@ -5,6 +5,7 @@ from projections import (
     auth,
     client_figures,
     clients,
+    credits,
     health,
     invoice_search,
     invoices,
@@ -16,6 +17,7 @@ from projections import (
 projectors = (
     invoices.projector,
     payments.projector,
+    credits.projector,
     clients.projector,
     client_figures.projector,
     audit.projector,
@@ -26,6 +28,7 @@ routes = [
     *invoice_search.routes,
     *payments.routes,
     *payment_summary.routes,
+    *credits.routes,
     *clients.routes,
     *client_figures.routes,
     *workspace.routes,

@@ -89,6 +89,11 @@ GET /api/payments|POST /api/payments|GET /api/payments/{payment_id}|PUT /api/pay
 DELETE /api/payments/{payment_id}|GET /api/payments/search
 GET /api/payments/invoice/{invoice_id}|GET /api/payments/client/{client_id}
 GET /api/payments/invoice/{invoice_id}/total|GET /api/payments/summary
+GET /api/customers/{client_id}/credits|POST /api/customers/{client_id}/credits
+GET /api/customers/{client_id}/credits/{credit_id}
+POST /api/customers/{client_id}/credits/{credit_id}/apply
+POST /api/customers/{client_id}/credits/{credit_id}/refund
+GET /api/customers/{client_id}/credits/balance/total
 GET /api/audit/logs|GET /api/audit/resource/{resource_type}/{resource_id}/history
 GET /api/health|GET /api/workspace|PATCH /api/workspace
 GET /api/workspace/tax-codes|POST /api/workspace/tax-codes

@@ -4,6 +4,8 @@ from typing import Any
 
 from zeroinvoice.domain.account import Account
 from zeroinvoice.domain.client import Client
+from zeroinvoice.domain.credit import Credit
+from zeroinvoice.domain.credit_ledger import CreditLedger
 from zeroinvoice.domain.external_id import ExternalId
 from zeroinvoice.domain.invoice import Invoice
 from zeroinvoice.domain.mailbox import Mailbox
@@ -18,6 +20,8 @@ from zeroinvoice.kernel.facts import Event, State, events_of
 KINDS: dict[str, type[State[Any]]] = {
     "account": Account,
     "client": Client,
+    "credit": Credit,
+    "credit_ledger": CreditLedger,
     "external_id": ExternalId,
     "invoice": Invoice,
     "like_payments": LikePayments,

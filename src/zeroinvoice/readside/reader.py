@@ -132,15 +132,18 @@ class Reader:
 
         Raises `Missing` when it does not exist, is another tenant's, or did not exist then.
         """
-        state = self.find(kind, id, tenant=tenant)
-        if self.as_of is not None:
-            facts = self.history(id)
-            then = folded(kind, id, (f for f in facts if f.at <= self.as_of))
-            state = then if isinstance(then, kind) else kind(id=id)
+        state = self.then(kind, id, tenant=tenant)
         if state.version == 0:
             raise Missing(f"There is no such {kind.__name__.lower()}.")
         self.shows(state.version, 0)
         return state
+
+    def then(self, kind: type[S], id: UUID, *, tenant: UUID | None = None) -> S:
+        """A stream's state, at `as_of` when the request names an instant; blank before it began."""
+        if self.as_of is None:
+            return self.find(kind, id, tenant=tenant)
+        then = folded(kind, id, (f for f in self.history(id) if f.at <= self.as_of))
+        return then if isinstance(then, kind) else kind(id=id)
 
     def find(self, kind: type[S], id: UUID, *, tenant: UUID | None = None) -> S:
         """A stream's state now, blank when nothing is recorded on it."""

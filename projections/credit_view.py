@@ -112,7 +112,9 @@ class CreditView(Value, kw_only=True):
             withheld=none + totals.withheld if totals else None,
             total=totals.total if totals else None,
             applications=[
-                ApplicationView(*(getattr(part, name) for name in part.__struct_fields__))
+                ApplicationView(
+                    *(getattr(part, name) for name in ApplicationView.__struct_fields__)
+                )
                 for part in it.applications
             ],
             refunds=[

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -342,4 +343,5 @@ def timeless(invoice: Invoice) -> Invoice:
 
 
 TestBooks = Books.TestCase
-TestBooks.settings = settings(max_examples=250, stateful_step_count=25, deadline=None)
+TestBooks.settings = settings(stateful_step_count=25)
+TestBooks.pytestmark = [pytest.mark.timeout(3_600)]  # for five thousand examples

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -224,4 +225,5 @@ class Payments(RuleBasedStateMachine):
 
 
 TestPayments = Payments.TestCase
-TestPayments.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestPayments.settings = settings(stateful_step_count=40)
+TestPayments.pytestmark = [pytest.mark.timeout(3_600)]  # for five thousand examples

@@ -96,6 +96,7 @@ class Application(Value):
     invoice_number: str
     amount: Decimal
     applied_on: date
+    unapplied: bool = False
     unapplied_at: datetime | None = None
 
 
@@ -134,7 +135,9 @@ class Credit(State[CreditEvent]):
 
     def _unapplied(self, application_id: UUID) -> Self:
         parts = tuple(
-            it.but(unapplied_at=self.changed_at) if it.application_id == application_id else it
+            it.but(unapplied=True, unapplied_at=self.changed_at)
+            if it.application_id == application_id
+            else it
             for it in self.applications
         )
         freed = sum((it.amount for it in parts if it.application_id == application_id), ZERO)
@@ -188,7 +191,7 @@ class Credit(State[CreditEvent]):
     def unapply(self, application_id: UUID) -> Events:
         """Take an application back; that it is taken back already is no error."""
         part = self.application(application_id)
-        if part.unapplied_at is None:
+        if not part.unapplied:
             yield CreditUnapplied(application_id)
 
     def refund(self, refund: CreditRefunded, today: date) -> Events:

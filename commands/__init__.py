@@ -1,11 +1,21 @@
 """The write side: every request that may append facts. One flat file an area."""
 
-from commands import auth, bank_accounts, clients, contacts, invoices, payments, workspace
+from commands import (
+    auth,
+    bank_accounts,
+    clients,
+    contacts,
+    credits,
+    invoices,
+    payments,
+    workspace,
+)
 
 routes = [
     *auth.routes,
     *invoices.routes,
     *payments.routes,
+    *credits.routes,
     *clients.routes,
     *contacts.routes,
     *bank_accounts.routes,

@@ -1,4 +1,4 @@
-"""Payments: record, correct, void."""
+"""Payments: record, correct, void, refund."""
 
 from datetime import date
 from typing import Annotated, Any
@@ -9,10 +9,11 @@ from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from msgspec import UNSET, UnsetType
 
 from projections.payment_view import PaymentView
-from zeroinvoice.domain import collecting
+from zeroinvoice.domain import collecting, refunding
 from zeroinvoice.domain.client import PaymentMethod
 from zeroinvoice.domain.collecting import AllocationAsked, RecordPayment
 from zeroinvoice.domain.payment import Payment
+from zeroinvoice.domain.refunding import RefundPayment
 from zeroinvoice.http.routes import delete, post, put
 from zeroinvoice.http.writing import Writing
 from zeroinvoice.kernel.desk import Desk
@@ -83,4 +84,16 @@ async def void(
     return PaymentView.of(await writer.commit(decision, wants=[(Payment, payment_id)]))
 
 
-routes = [record, revise, void]
+@post("/payments/{payment_id:uuid}/refund", status_code=200)
+async def refund(
+    payment_id: FromPath[UUID], data: JSONBody[RefundPayment], writer: Writing
+) -> PaymentView:
+    """Pay a payment back: what is left over of it first, then what it settled last."""
+
+    def decision(desk: Desk) -> Payment:
+        return refunding.refund_payment(desk, payment_id, data)
+
+    return PaymentView.of(await writer.commit(decision, wants=[(Payment, payment_id)]))
+
+
+routes = [record, revise, void, refund]

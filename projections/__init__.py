@@ -7,6 +7,7 @@ from projections import (
     client_figures,
     clients,
     contacts,
+    credits,
     health,
     invoice_search,
     invoices,
@@ -18,6 +19,7 @@ from projections import (
 projectors = (
     invoices.projector,
     payments.projector,
+    credits.projector,
     clients.projector,
     client_figures.projector,
     contacts.projector,
@@ -30,6 +32,7 @@ routes = [
     *invoice_search.routes,
     *payments.routes,
     *payment_summary.routes,
+    *credits.routes,
     *clients.routes,
     *client_figures.routes,
     *contacts.routes,

@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 from litestar.params import FromPath, FromQuery, QueryParameter
 from sqlalchemy import (
+    Boolean,
     ColumnElement,
     Date,
     DateTime,
@@ -19,9 +20,12 @@ from sqlalchemy import (
     func,
     literal_column,
     or_,
+    true,
 )
 
 from projections.clients import client_of
+from zeroinvoice.domain.credit_ledger import CreditEntered
+from zeroinvoice.domain.credited import InvoiceCredited, InvoiceCreditReversed
 from zeroinvoice.domain.invoice import (
     InvoiceAmended,
     InvoiceCancelled,
@@ -33,6 +37,7 @@ from zeroinvoice.domain.invoice import (
     InvoiceSent,
     InvoiceWrittenOff,
 )
+from zeroinvoice.domain.paid import InvoicePaymentRefunded
 from zeroinvoice.http.reading import Reading, RequestReader
 from zeroinvoice.http.routes import get
 from zeroinvoice.kernel.clock import zone
@@ -53,7 +58,7 @@ bills = read_table(
     Column("client_id", Uuid, nullable=False),
     Column("currency", Text, nullable=False),
     Column("payable", Numeric, nullable=False),
-    Column("paid", Numeric, nullable=False),
+    Column("paid", Numeric, nullable=False),  # in money or by credits
     Column("issue_date", Date, nullable=False),
     Column("due_date", Date, nullable=False),
     Column("deposit_amount", Numeric, nullable=False),
@@ -61,7 +66,7 @@ bills = read_table(
     Column("sent_at", DateTime(timezone=True)),  # null for a draft
     Column("cancelled_at", DateTime(timezone=True)),
     Column("written_off_at", DateTime(timezone=True)),
-    Column("paid_on", Date),  # the day on which payments had settled it in full
+    Column("paid_on", Date),  # the day on which it had been settled in full
 )
 receipts = read_table(
     "client_figures",
@@ -73,16 +78,31 @@ receipts = read_table(
     Column("received_on", Date, nullable=False),
     Column("days", Integer, nullable=False),  # from the issue date
     Column("recorded_at", DateTime(timezone=True), nullable=False),
-    key=Column("part", Uuid, primary_key=True),  # of an invoice, paid by one payment
+    Column("in_money", Boolean, nullable=False, default=True),  # else a gift, or a correction
+    key=Column("part", Uuid, primary_key=True),  # of an invoice, settled by one payment or credit
 )
-bill, receipt = bills.c, receipts.c
+moves = read_table(
+    "client_figures",
+    "credit_moves",
+    Column("client_id", Uuid, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("amount", Numeric, nullable=False),  # by which a credit became more, or less
+    Column("expires_on", Date),
+    Column("at", DateTime(timezone=True), nullable=False),
+    key=Column("move", Uuid, primary_key=True),
+)
+lefts = read_table("client_figures", "credits_left", Column("amount", Numeric, nullable=False))
+bill, receipt, move = bills.c, receipts.c, moves.c
 Index("bills_by_client", bill.tenant_id, bill.client_id, bill.issue_date)
 Index("receipts_by_client", receipt.tenant_id, receipt.client_id, receipt.received_on)
+Index("credit_moves_by_client", move.tenant_id, move.client_id)
+
+IN_MONEY = ("overpayment", "prepayment")  # credits that the client paid for
 
 # Fold
 
 
-def project(rows: Rows, parts: Rows, fact: Fact) -> None:
+def project(rows: Rows, parts: Rows, moved: Rows, left: Rows, fact: Fact) -> None:
     id = fact.stream
     match fact.event:
         case InvoiceDrafted() as event:
@@ -99,10 +119,20 @@ def project(rows: Rows, parts: Rows, fact: Fact) -> None:
             rows.set(id, written_off_at=fact.at)
         case InvoiceReinstated():
             rows.set(id, written_off_at=None)
-        case InvoicePaymentApplied():
-            _receive(rows, parts, fact, fact.event)
+        case InvoicePaymentApplied(payment_id=payment_id) as event:
+            part = named(id, str(payment_id))
+            _receive(rows, parts, fact, part, event.amount, event.received_on)
         case InvoicePaymentReversed(payment_id=payment_id, amount=amount):
             _take_back(rows, parts, fact, named(id, str(payment_id)), amount)
+        case InvoicePaymentRefunded(payment_id=payment_id, amount=amount):
+            _take_back(rows, parts, fact, named(id, str(payment_id)), amount)
+        case InvoiceCredited(application_id=application_id) as event:
+            _receive(rows, parts, fact, application_id, event.amount, event.applied_on)
+            parts.set(application_id, in_money=event.type in IN_MONEY)
+        case InvoiceCreditReversed(application_id=application_id, amount=amount):
+            _take_back(rows, parts, fact, application_id, amount)
+        case CreditEntered() as event:
+            _move(moved, left, fact, event)
         case _:
             pass
 
@@ -124,23 +154,35 @@ def _written(event: InvoiceDrafted | InvoiceRevised) -> dict[str, Any]:
     }
 
 
-def _receive(rows: Rows, parts: Rows, fact: Fact, event: InvoicePaymentApplied) -> None:
+def _move(moved: Rows, left: Rows, fact: Fact, event: CreditEntered) -> None:
+    before = left.get(event.credit_id)
+    moved.add(
+        named(fact.stream, str(fact.version)),
+        client_id=event.client_id,
+        currency=event.left.currency,
+        amount=event.left.amount - (before["amount"] if before else ZERO),
+        expires_on=event.expires_on,
+        at=fact.at,
+    )
+    left.add(event.credit_id, amount=event.left.amount)
+
+
+def _receive(rows: Rows, parts: Rows, fact: Fact, part: UUID, amount: Decimal, on: date) -> None:
     row = rows.get(fact.stream)
     assert row is not None
-    part = named(fact.stream, str(event.payment_id))
     known = parts.get(part)
     parts.add(
         part,
         invoice_id=fact.stream,
         client_id=row["client_id"],
         currency=row["currency"],
-        amount=event.amount + (known["amount"] if known else ZERO),
-        received_on=event.received_on,
-        days=(event.received_on - row["issue_date"]).days,
+        amount=amount + (known["amount"] if known else ZERO),
+        received_on=on,
+        days=(on - row["issue_date"]).days,
         recorded_at=fact.at,
     )
-    paid = row["paid"] + event.amount
-    rows.set(fact.stream, paid=paid, paid_on=event.received_on if paid >= row["payable"] else None)
+    paid = row["paid"] + amount
+    rows.set(fact.stream, paid=paid, paid_on=on if paid >= row["payable"] else None)
 
 
 def _take_back(rows: Rows, parts: Rows, fact: Fact, part: UUID, amount: Decimal) -> None:
@@ -155,7 +197,7 @@ def _take_back(rows: Rows, parts: Rows, fact: Fact, part: UUID, amount: Decimal)
     rows.set(fact.stream, paid=row["paid"] - amount, paid_on=None)
 
 
-projector = Projector("client_figures", 1, (bills, receipts), project)
+projector = Projector("client_figures", 2, (bills, receipts, moves, lefts), project)
 
 # Views
 
@@ -169,8 +211,10 @@ class MonthFigures(Value):
 class ClientFigures(Value, kw_only=True):
     """What a client means to the business. Amounts are by currency and are never added up.
 
-    Invoiced, collected, the counts and the months are those of the period; what is owed is that
-    of its end. Cancelled invoices count nowhere, written-off ones as invoiced but not as owed.
+    Invoiced, collected, the counts and the months are those of the period; what is owed, and
+    what is left of credits, is that of its end. Cancelled invoices count nowhere, written-off
+    ones as invoiced but not as owed. What a credit settles is owed no more; it is collected
+    only where the client had paid for the credit, and less what was paid back.
     """
 
     client_id: UUID
@@ -237,6 +281,10 @@ class _Whose(Value):
         rows = self.reader.mine(receipts, *columns).where(receipt.client_id == self.client_id)
         return rows if self.currency is None else rows.where(receipt.currency == self.currency)
 
+    def moves(self, *columns: Any) -> Any:
+        rows = self.reader.mine(moves, *columns).where(move.client_id == self.client_id)
+        return rows if self.currency is None else rows.where(move.currency == self.currency)
+
 
 def _invoiced(of: _Whose, period: Period) -> list[tuple[Any, ...]]:
     """By currency: invoiced, how many, how many paid, paid on time; and the first and last."""
@@ -266,7 +314,19 @@ def _collected(of: _Whose, period: Period) -> list[tuple[Any, ...]]:
             func.count().filter(within),
             func.sum(receipt.amount),
             func.max(receipt.recorded_at),
-        ).group_by(receipt.currency)
+        )
+        .where(receipt.in_money)
+        .group_by(receipt.currency)
+    )
+
+
+def _credits(of: _Whose, period: Period) -> list[tuple[Any, ...]]:
+    """By currency: what was left of credits at the end of the period."""
+    usable = or_(move.expires_on.is_(None), move.expires_on >= period.end)
+    return of.reader.rows(
+        of.moves(move.currency, func.coalesce(func.sum(move.amount).filter(usable), 0))
+        .where(move.at < period.until)
+        .group_by(move.currency)
     )
 
 
@@ -296,12 +356,12 @@ def _owed(of: _Whose, period: Period) -> list[tuple[Any, ...]]:
 def _monthly(of: _Whose, period: Period) -> list[MonthFigures]:
     months: dict[str, tuple[dict[str, str], dict[str, str]]] = {}
     asked = (
-        (0, of.bills, bill.issue_date, bill.payable, bill.currency),
-        (1, of.receipts, receipt.received_on, receipt.amount, receipt.currency),
+        (0, of.bills, bill.issue_date, bill.payable, bill.currency, true()),
+        (1, of.receipts, receipt.received_on, receipt.amount, receipt.currency, receipt.in_money),
     )
-    for place, rows_of, day, amount, currency in asked:
+    for place, rows_of, day, amount, currency, counts in asked:
         month = func.to_char(day, literal_column("'YYYY-MM'"))  # else it differs from itself
-        rows = rows_of(month, currency, func.sum(amount)).where(period.holds(day))
+        rows = rows_of(month, currency, func.sum(amount)).where(period.holds(day), counts)
         for name, code, total in of.reader.rows(rows.group_by(month, currency)):
             months.setdefault(name, ({}, {}))[place][code] = text(total, code)
     return [MonthFigures(name, *months[name]) for name in sorted(months)]
@@ -311,7 +371,8 @@ def figures(of: _Whose, period: Period) -> ClientFigures:
     """A client's figures over a period."""
     invoiced, collected = _invoiced(of, period), _collected(of, period)
     owed = {row[0]: row[1:] for row in _owed(of, period)}
-    codes = sorted({row[0] for row in (*invoiced, *collected)})
+    left = dict(_credits(of, period))
+    codes = sorted({row[0] for row in (*invoiced, *collected)} | left.keys())
     sales = {row[0]: row[1] for row in invoiced}
     income = {row[0]: row[1:] for row in collected}
     starts = [period.start] if period.start else [row[5] for row in invoiced]
@@ -329,7 +390,7 @@ def figures(of: _Whose, period: Period) -> ClientFigures:
         collected=sums({code: it[0] for code, it in income.items()}),
         outstanding=sums({code: it[0] for code, it in owed.items()}),
         overdue=sums({code: it[1] for code, it in owed.items()}),
-        credits_available=sums({}),
+        credits_available=sums(left),
         lifetime_value=sums({code: it[3] for code, it in income.items()}),
         dso={
             code: _ratio(owed.get(code, (ZERO,))[0] * days, sales.get(code, ZERO)) for code in codes

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from zeroinvoice.domain.credit_note import line_id
 from zeroinvoice.domain.invoice import Buyer, Deposit, Invoice, Period, Status
 from zeroinvoice.domain.lines import Discount, Line, TaxRow
 from zeroinvoice.domain.workspace import Seller
@@ -12,6 +13,7 @@ from zeroinvoice.kernel.value import Value
 
 
 class LineView(Value):
+    id: UUID  # by which a credit note names it; of a draft it is the place among the lines
     description: str
     quantity: Decimal
     unit_price: Decimal
@@ -27,8 +29,9 @@ class LineView(Value):
     tax: Decimal  # its share of the taxes below, so that the columns add up
 
     @classmethod
-    def of(cls, line: Line, net: Decimal, tax: Decimal) -> "LineView":
+    def of(cls, id: UUID, line: Line, net: Decimal, tax: Decimal) -> "LineView":
         return cls(
+            id,
             line.description,
             line.quantity,
             line.unit_price,
@@ -45,13 +48,21 @@ class LineView(Value):
         )
 
 
+class NoteView(Value):
+    """A credit note that stands against the invoice."""
+
+    credit_id: UUID
+    number: str
+    total: Decimal
+
+
 class InvoiceView(Value, kw_only=True):
     """An invoice with everything it says. Amounts are in `currency`; rates in percent."""
 
     id: UUID
     number: str | None
     status: str  # draft, sent, overdue, paid, cancelled, written_off
-    payment_state: str  # unpaid, partial, paid
+    payment_state: str  # unpaid, partial, paid, overpaid
     client_id: UUID
     currency: str
     issue_date: date
@@ -70,7 +81,9 @@ class InvoiceView(Value, kw_only=True):
     withheld: Decimal
     total: Decimal
     amount_paid: Decimal
-    amount_credited: Decimal
+    amount_overpaid: Decimal  # a credit of the client's since then
+    amount_credited: Decimal  # by credits that are applied
+    amount_refunded: Decimal  # of what was paid, also by credit notes
     amount_written_off: Decimal
     balance_due: Decimal
     is_overdue: bool
@@ -96,6 +109,7 @@ class InvoiceView(Value, kw_only=True):
     attachments: tuple[str, ...]
     expected_payment_date: date | None
     reminders_enabled: bool
+    credit_notes: list[NoteView]
     links: dict[str, UUID | None]
     created_at: datetime | None
     updated_at: datetime | None
@@ -121,8 +135,10 @@ class InvoiceView(Value, kw_only=True):
             due_date=content.due_date,
             payment_terms=content.payment_terms,
             line_items=[
-                LineView.of(*row)
-                for row in zip(content.lines, totals.line_nets, totals.line_taxes, strict=True)
+                LineView.of(line_id(it.id, number), *row)
+                for number, row in enumerate(
+                    zip(content.lines, totals.line_nets, totals.line_taxes, strict=True), 1
+                )
             ],
             subtotal=totals.subtotal,
             discount=content.discount,
@@ -136,7 +152,9 @@ class InvoiceView(Value, kw_only=True):
             withheld=none + totals.withheld,
             total=totals.total,
             amount_paid=none + it.paid,
-            amount_credited=none,
+            amount_overpaid=none + it.received.overpaid,
+            amount_credited=none + it.credited.amount,
+            amount_refunded=none + it.refunded,
             amount_written_off=none + it.written_off,
             balance_due=none + it.balance_due,
             is_overdue=late_since is not None,
@@ -162,6 +180,10 @@ class InvoiceView(Value, kw_only=True):
             attachments=handling.attachments,
             expected_payment_date=handling.expected_payment_date,
             reminders_enabled=handling.reminders_enabled,
+            credit_notes=[
+                NoteView(note.credit_id, note.number, note.totals.total)
+                for note in it.credited.notes
+            ],
             links={"corrects": content.corrects},
             created_at=it.created_at,
             updated_at=it.changed_at,
@@ -174,5 +196,5 @@ class InvoiceView(Value, kw_only=True):
 
 def _payment_state(it: Invoice) -> str:
     if it.status is Status.PAID:
-        return "paid"
-    return "partial" if it.paid else "unpaid"
+        return "overpaid" if it.received.overpaid else "paid"
+    return "partial" if it.settled else "unpaid"

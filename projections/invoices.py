@@ -29,6 +29,13 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from projections.invoice_view import InvoiceView
 from zeroinvoice.domain.client import Client, ClientAdded, ClientRevised
+from zeroinvoice.domain.credited import (
+    InvoiceCredited,
+    InvoiceCreditNoteIssued,
+    InvoiceCreditNoteRefunded,
+    InvoiceCreditNoteVoided,
+    InvoiceCreditReversed,
+)
 from zeroinvoice.domain.invoice import (
     Deposit,
     Invoice,
@@ -44,6 +51,11 @@ from zeroinvoice.domain.invoice import (
     InvoiceSentAgain,
     InvoiceWrittenOff,
     Status,
+)
+from zeroinvoice.domain.paid import (
+    InvoiceOverpaymentRecorded,
+    InvoiceOverpaymentReversed,
+    InvoicePaymentRefunded,
 )
 from zeroinvoice.http.paging import Listing
 from zeroinvoice.http.reading import Reading
@@ -73,6 +85,7 @@ invoices = read_table(
     Column("tax_total", Numeric, nullable=False),
     Column("total", Numeric, nullable=False),
     Column("amount_paid", Numeric, nullable=False),
+    Column("amount_credited", Numeric, nullable=False),
     Column("amount_written_off", Numeric, nullable=False),
     Column("balance_due", Numeric, nullable=False),
     Column("deposit_amount", Numeric),
@@ -146,7 +159,7 @@ def project(rows: Rows, clients: Rows, fact: Fact) -> None:
                 updated_at=at,
                 version=version,
             )
-            _settle(rows, fact, ZERO)
+            _settle(rows, fact)
         case InvoiceSentAgain():
             rows.set(id, updated_at=at, version=version)
         case InvoiceAmended(handling=handling, due_date=due):
@@ -177,9 +190,21 @@ def project(rows: Rows, clients: Rows, fact: Fact) -> None:
                 version=version,
             )
         case InvoicePaymentApplied(amount=amount):
-            _settle(rows, fact, amount)
-        case InvoicePaymentReversed(amount=amount):
-            _settle(rows, fact, -amount)
+            _settle(rows, fact, paid=amount)
+        case InvoicePaymentReversed(amount=amount) | InvoicePaymentRefunded(amount=amount):
+            _settle(rows, fact, paid=-amount)
+        case InvoiceCredited(amount=amount):
+            _settle(rows, fact, credited=amount)
+        case InvoiceCreditReversed(amount=amount):
+            _settle(rows, fact, credited=-amount)
+        case (
+            InvoiceOverpaymentRecorded()
+            | InvoiceOverpaymentReversed()
+            | InvoiceCreditNoteIssued()
+            | InvoiceCreditNoteRefunded()
+            | InvoiceCreditNoteVoided()
+        ):
+            rows.set(id, updated_at=at, version=version)
         case _:
             pass
 
@@ -199,6 +224,7 @@ def _written(event: InvoiceDrafted | InvoiceRevised) -> dict[str, Any]:
         "tax_total": totals.tax_total,
         "total": totals.total,
         "amount_paid": none,
+        "amount_credited": none,
         "amount_written_off": none,
         "balance_due": totals.payable,
         "deposit_amount": _deposit(deposit, totals.payable, content.currency) if deposit else None,
@@ -219,23 +245,24 @@ def _deposit(deposit: Deposit, payable: Decimal, currency: str) -> Decimal:
     return rounded(payable * deposit.value / 100, currency)
 
 
-def _settle(rows: Rows, fact: Fact, amount: Decimal) -> None:
+def _settle(rows: Rows, fact: Fact, *, paid: Decimal = ZERO, credited: Decimal = ZERO) -> None:
     row = rows.get(fact.stream)
     assert row is not None
-    left = row["balance_due"] - amount
-    paid = not left and row["status"] in ("sent", "paid")
+    left = row["balance_due"] - paid - credited
+    settled = not left and row["status"] in ("sent", "paid")
     rows.set(
         fact.stream,
-        amount_paid=row["amount_paid"] + amount,
+        amount_paid=row["amount_paid"] + paid,
+        amount_credited=row["amount_credited"] + credited,
         balance_due=left,
-        status="paid" if paid else "sent",
-        paid_at=(row["paid_at"] or fact.at) if paid else None,
+        status="paid" if settled else "sent",
+        paid_at=(row["paid_at"] or fact.at) if settled else None,
         updated_at=fact.at,
         version=fact.version,
     )
 
 
-projector = Projector("invoices", 3, (invoices, names), project)
+projector = Projector("invoices", 4, (invoices, names), project)
 
 # Views
 
@@ -255,6 +282,7 @@ class InvoiceItem(Value):
     tax_total: Decimal
     total: Decimal
     amount_paid: Decimal
+    amount_credited: Decimal
     balance_due: Decimal
     days_overdue: int
     reference: str | None
@@ -292,7 +320,8 @@ SORTS = {
 
 def late_since(today: date) -> ColumnElement[Any]:
     """The due day that has passed unpaid, or null: `Invoice.overdue_since` for many."""
-    deposit = and_(it.amount_paid < it.deposit_amount, it.deposit_due_date < today)
+    settled = it.amount_paid + it.amount_credited
+    deposit = and_(settled < it.deposit_amount, it.deposit_due_date < today)
     late = case((deposit, it.deposit_due_date), (it.due_date < today, it.due_date), else_=None)
     return case((and_(it.status == "sent", it.balance_due > 0), late), else_=None)
 

@@ -8,14 +8,14 @@ import msgspec
 from litestar.params import FromQuery, QueryParameter
 from sqlalchemy import ColumnElement, Date, and_, cast, func, literal
 
-from projections.payments import Wanted, allocations, names, payments
+from projections.payments import Wanted, allocations, names, payments, refunds
 from zeroinvoice.http.reading import Reading
 from zeroinvoice.http.routes import get
-from zeroinvoice.kernel.money import rounded
+from zeroinvoice.kernel.money import Money, rounded
 from zeroinvoice.kernel.refusals import BadInput, Invalid
 from zeroinvoice.kernel.value import Value
 
-it, part = payments.c, allocations.c
+it, part, back = payments.c, allocations.c, refunds.c
 
 # Views
 
@@ -27,7 +27,7 @@ class Takings(Value):
     """Payments of one currency, added up."""
 
     received: Decimal
-    refunded: Decimal
+    refunded: Decimal  # of any payments, by the day on which it was paid back
     fees: Decimal
     net: Decimal  # received less refunded and fees
     count: int
@@ -54,25 +54,29 @@ class Summary(Value):
 # Queries
 
 
+def _group(group_by: Group | None, day: ColumnElement[Any]) -> ColumnElement[Any]:
+    match group_by:
+        case "day":
+            return day
+        case "week" | "month":
+            return cast(func.date_trunc(group_by, day), Date)
+        case "method":
+            return it.method
+        case "client":
+            return it.client_id
+        case None:
+            return literal("")
+        case _:
+            assert_never(group_by)
+
+
 def takings(
     reader: Reading, group_by: Group | None, *conditions: ColumnElement[bool]
 ) -> list[tuple[Any, ...]]:
     """Sums by group and currency: group, its name, currency, received, fees, payments,
     days to pay, and for how many invoices those are.
     """
-    match group_by:
-        case "day":
-            key: ColumnElement[Any] = it.received_on
-        case "week" | "month":
-            key = cast(func.date_trunc(group_by, it.received_on), Date)
-        case "method":
-            key = it.method
-        case "client":
-            key = it.client_id
-        case None:
-            key = literal("")
-        case _:
-            assert_never(group_by)
+    key = _group(group_by, it.received_on)
     named = names.c.name if group_by == "client" else literal("")
     days = (
         reader.mine(
@@ -107,22 +111,47 @@ def takings(
     return reader.rows(wanted)
 
 
-def _takings(rows: list[tuple[Any, ...]]) -> dict[str, Takings]:
-    """Rows of `takings` added up by currency."""
+def paid_back(
+    reader: Reading, group_by: Group | None, *conditions: ColumnElement[bool]
+) -> list[tuple[Any, ...]]:
+    """Refunds by group and currency: group, its name, currency, amount."""
+    key = _group(group_by, back.refunded_on)
+    named = names.c.name if group_by == "client" else literal("")
+    client = and_(names.c.id == it.client_id, names.c.tenant_id == it.tenant_id)
+    own = and_(it.id == back.payment_id, it.tenant_id == back.tenant_id)
+    wanted = (
+        reader.mine(
+            refunds, key.label("zi_group"), func.max(named), back.currency, func.sum(back.amount)
+        )
+        .join(payments, own)
+        .outerjoin(names, client)
+        .where(*conditions)
+        .group_by("zi_group", back.currency)
+        .order_by("zi_group", back.currency)
+        .limit(MOST_GROUPS + 1)
+    )
+    return reader.rows(wanted)
+
+
+def _takings(rows: list[tuple[Any, ...]], back: list[tuple[Any, ...]]) -> dict[str, Takings]:
+    """Rows of `takings` and of `paid_back` added up by currency."""
     found = {}
-    for currency in sorted({row[2] for row in rows}):
+    for currency in sorted({row[2] for row in (*rows, *back)}):
+        none = Money.zero(currency).amount
         sums = [row[3:] for row in rows if row[2] == currency]
-        received, fees, count = (sum(column) for column in list(zip(*sums, strict=True))[:3])
+        received = sum((row[0] for row in sums), none)
+        fees = sum((row[1] for row in sums), none)
+        count = sum(row[2] for row in sums)
         days = sum(row[3] or 0 for row in sums)
         invoices = sum(row[4] or 0 for row in sums)
-        refunded = received - received
+        refunded = sum((row[3] for row in back if row[2] == currency), none)
         found[currency] = Takings(
             received=received,
             refunded=refunded,
             fees=fees,
             net=received - refunded - fees,
             count=count,
-            average=rounded(received / count, currency),
+            average=rounded(received / count, currency) if count else none,
             avg_days_to_pay=(Decimal(days) / Decimal(invoices)).quantize(
                 Decimal("0.1"), ROUND_HALF_UP
             )
@@ -134,8 +163,8 @@ def _takings(rows: list[tuple[Any, ...]]) -> dict[str, Takings]:
 
 # Routes
 
-From = Annotated[date | None, QueryParameter(name="from", description="first day of receipt")]
-To = Annotated[date | None, QueryParameter(name="to", description="last day of receipt")]
+From = Annotated[date | None, QueryParameter(name="from", description="first day")]
+To = Annotated[date | None, QueryParameter(name="to", description="last day")]
 
 
 @get("/payments/summary")
@@ -150,17 +179,21 @@ def summarise(
         raise BadInput(f"{received_from} is after {received_to}.", pointer="?from")
     period = Wanted(received_from=received_from, received_to=received_to).conditions()
     rows = takings(reader, group_by, *period)
-    if len(rows) > MOST_GROUPS:
+    since = [back.refunded_on >= received_from] if received_from else []
+    until = [back.refunded_on <= received_to] if received_to else []
+    returned = paid_back(reader, group_by, *since, *until)
+    if max(len(rows), len(returned)) > MOST_GROUPS:
         raise Invalid(
             f"These are more than {MOST_GROUPS} groups; ask for a shorter time.",
             code="too_many_groups",
         )
     groups = []
     if group_by is not None:
-        for key in dict.fromkeys(row[0] for row in rows):
-            own = [row for row in rows if row[0] == key]
-            groups.append(TakingsOf(str(key), own[0][1] or None, _takings(own)))
-    return Summary(received_from, received_to, group_by, _takings(rows), groups)
+        for key in sorted({row[0] for row in (*rows, *returned)}):
+            own, gone = ([row for row in part if row[0] == key] for part in (rows, returned))
+            name = (*own, *gone)[0][1] or None
+            groups.append(TakingsOf(str(key), name, _takings(own, gone)))
+    return Summary(received_from, received_to, group_by, _takings(rows, returned), groups)
 
 
 routes = [summarise]

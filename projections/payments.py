@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from projections.invoices import aware
-from projections.payment_view import PaymentView
+from projections.payment_view import PaidTotal, PaymentView
 from zeroinvoice.domain.client import Client, ClientAdded, ClientRevised, PaymentMethod
 from zeroinvoice.domain.invoice import Invoice, InvoiceSent
 from zeroinvoice.domain.payment import (
@@ -29,6 +29,7 @@ from zeroinvoice.domain.payment import (
     PaymentCorrected,
     PaymentReceipted,
     PaymentRecorded,
+    PaymentRefunded,
     PaymentRetracted,
     PaymentVoided,
 )
@@ -58,6 +59,8 @@ payments = read_table(
     Column("worth_currency", Text, nullable=False),
     Column("applied", Numeric, nullable=False),
     Column("unapplied", Numeric, nullable=False),
+    Column("amount_overpaid", Numeric, nullable=False),
+    Column("refunded", Numeric, nullable=False),
     Column("method", Text, nullable=False),
     Column("received_on", Date, nullable=False),
     Column("reference", Text),
@@ -91,13 +94,23 @@ part = allocations.c
 Index("allocations_by_invoice", part.tenant_id, part.invoice_id)
 Index("allocations_by_payment", part.tenant_id, part.payment_id)
 
+refunds = read_table(
+    "payments",
+    "refunds",
+    Column("payment_id", Uuid, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("amount", Numeric, nullable=False),
+    Column("refunded_on", Date, nullable=False),
+)
+Index("refunds_by_day", refunds.c.tenant_id, refunds.c.refunded_on)
+
 names = read_table("payments", "payers", Column("name", Text, nullable=False))
 issued = read_table("payments", "issued_invoices", Column("issue_date", Date, nullable=False))
 
 # Fold
 
 
-def project(rows: Rows, parts: Rows, clients: Rows, invoices: Rows, fact: Fact) -> None:
+def project(rows: Rows, parts: Rows, back: Rows, clients: Rows, invoices: Rows, fact: Fact) -> None:
     id, event = fact.stream, fact.event
     stamp = {"updated_at": fact.at, "version": fact.version}
     match event:
@@ -130,7 +143,10 @@ def project(rows: Rows, parts: Rows, clients: Rows, invoices: Rows, fact: Fact) 
             row = rows.get(id)
             assert row is not None
             none = row["applied"] - row["applied"]
-            rows.set(id, status="voided", applied=none, unapplied=none, **stamp)
+            zeros = {"applied": none, "unapplied": none, "amount_overpaid": none}
+            rows.set(id, status="voided", **zeros, **stamp)
+        case PaymentRefunded():
+            _refund(rows, parts, back, fact, event)
         case PaymentReceipted(receipt=receipt):
             rows.set(id, receipt_number=receipt.number, **stamp)
         case _:
@@ -139,6 +155,12 @@ def project(rows: Rows, parts: Rows, clients: Rows, invoices: Rows, fact: Fact) 
 
 def _entered(event: PaymentRecorded) -> dict[str, Any]:
     applied = sum((it.amount for it in event.allocations), event.worth.amount * 0)
+    rest = event.worth.amount - applied
+    overpaid = rest - rest
+    if event.overpaid is not None:
+        rest, overpaid = rest - event.overpaid.amount, event.overpaid.amount
+    elif event.allocations:
+        overpaid = rest  # before there were credits, it stayed unapplied
     return {
         "client_id": event.client_id,
         "currency": event.amount.currency,
@@ -146,7 +168,9 @@ def _entered(event: PaymentRecorded) -> dict[str, Any]:
         "fee_amount": event.amount.amount * 0 + event.fee_amount,
         "worth_currency": event.worth.currency,
         "applied": applied,
-        "unapplied": event.worth.amount - applied,
+        "unapplied": rest,
+        "amount_overpaid": overpaid,
+        "refunded": event.amount.amount * 0,
         "method": event.method,
         "received_on": event.received_on,
         "reference": event.reference,
@@ -159,12 +183,40 @@ def _entered(event: PaymentRecorded) -> dict[str, Any]:
     }
 
 
+def _refund(rows: Rows, parts: Rows, back: Rows, fact: Fact, event: PaymentRefunded) -> None:
+    row = rows.get(fact.stream)
+    assert row is not None
+    refunded = row["refunded"] + event.amount.amount
+    given = sum((it.amount for it in event.allocations), event.worth * 0)
+    for it in event.allocations:
+        place = f"{fact.stream} {it.invoice_id}"
+        part = parts.get(place)
+        assert part is not None
+        parts.set(place, amount=part["amount"] - it.amount)
+    rows.set(
+        fact.stream,
+        status="refunded" if refunded == row["amount"] else "partially_refunded",
+        applied=row["applied"] - given,
+        unapplied=row["unapplied"] - event.unapplied,
+        refunded=refunded,
+        updated_at=fact.at,
+        version=fact.version,
+    )
+    back.add(
+        event.refund_id,
+        payment_id=fact.stream,
+        currency=event.amount.currency,
+        amount=event.amount.amount,
+        refunded_on=event.refunded_on,
+    )
+
+
 def _days(invoices: Rows, invoice_id: UUID, received_on: date) -> int | None:
     invoice = invoices.get(invoice_id)
     return (received_on - invoice["issue_date"]).days if invoice else None
 
 
-projector = Projector("payments", 1, (payments, allocations, names, issued), project)
+projector = Projector("payments", 2, (payments, allocations, refunds, names, issued), project)
 
 # Views
 
@@ -181,7 +233,9 @@ class PaymentItem(Value):
     fee_amount: Decimal
     applied: Decimal
     unapplied: Decimal
-    worth_currency: str  # of what is applied and unapplied
+    amount_overpaid: Decimal  # what its invoices had no use for
+    refunded: Decimal  # in the payment's currency
+    worth_currency: str  # of what is applied, unapplied and overpaid
     method: str
     received_on: date
     reference: str | None
@@ -215,41 +269,6 @@ class PaymentMatches(Value):
     total: int | None = None
 
 
-class PaidTotal(Value, kw_only=True):
-    """What an invoice asks for and what became of it. Amounts are in `currency`."""
-
-    invoice_id: UUID
-    currency: str
-    total: Decimal
-    paid: Decimal
-    credited: Decimal
-    processing: Decimal  # on its way, and not counted as paid yet
-    refunded: Decimal
-    written_off: Decimal
-    balance_due: Decimal
-    payments_count: int
-    last_payment_on: date | None  # the latest day on which one was received
-    last_payment_at: datetime | None  # when the latest one was recorded
-
-    @classmethod
-    def of(cls, it: Invoice) -> "PaidTotal":
-        none = it.totals.total - it.totals.total  # zero, with the currency's digits
-        return cls(
-            invoice_id=it.id,
-            currency=it.currency,
-            total=it.totals.total,
-            paid=none + it.paid,
-            credited=none,
-            processing=none,
-            refunded=none,
-            written_off=none + it.written_off,
-            balance_due=none + it.balance_due,
-            payments_count=len({part.payment_id for part in it.payments}),
-            last_payment_on=max((part.received_on for part in it.payments), default=None),
-            last_payment_at=max((part.at for part in it.payments if part.at), default=None),
-        )
-
-
 # Queries
 
 SORTS = {
@@ -261,7 +280,7 @@ SORTS = {
 _NUMBER = r"^-?[0-9]{1,15}(\.[0-9]{1,6})?$"
 Amount = Annotated[str | None, QueryParameter(pattern=_NUMBER, description="a decimal number")]
 Asked = Annotated[str | None, QueryParameter(max_length=200)]
-Shown = Literal["succeeded", "voided"]
+Shown = Literal["succeeded", "partially_refunded", "refunded", "voided"]
 
 
 class Wanted(Value, kw_only=True):

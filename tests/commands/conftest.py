@@ -4,7 +4,7 @@ import email
 import itertools
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from email.policy import default
 from typing import Any
@@ -172,6 +172,59 @@ class Shop:
     def revise(self, payment_id: str, **body: Any) -> Any:
         return self.office.put(f"/api/payments/{payment_id}", json=body)
 
+    def credit(self, client_id: str, **body: Any) -> Any:
+        asked = {"type": "goodwill", **body}
+        return self.office.post(f"/api/customers/{client_id}/credits", json=asked)
+
+    def credited(self, client_id: str, **body: Any) -> dict[str, Any]:
+        answer = self.credit(client_id, **body)
+        assert answer.status_code == 201, answer.text
+        made: dict[str, Any] = answer.json()
+        return made
+
+    def noted(self, client_id: str, invoice_id: str, **body: Any) -> dict[str, Any]:
+        return self.credited(client_id, type="credit_note", invoice_id=invoice_id, **body)
+
+    def do(self, credit: dict[str, Any], verb: str, **body: Any) -> Any:
+        path = f"/api/customers/{credit['client_id']}/credits/{credit['id']}/{verb}"
+        return self.office.post(path, json=body)
+
+    def done(self, credit: dict[str, Any], verb: str, **body: Any) -> dict[str, Any]:
+        answer = self.do(credit, verb, **body)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def shown(self, credit: dict[str, Any], **query: Any) -> dict[str, Any]:
+        path = f"/api/customers/{credit['client_id']}/credits/{credit['id']}"
+        answer = self.office.get(path, params=query)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def refund(self, payment_id: str, **body: Any) -> Any:
+        asked = {"method": "cash", **body}
+        return self.office.post(f"/api/payments/{payment_id}/refund", json=asked)
+
+    def available(self, client_id: str) -> dict[str, str]:
+        """What is left of the client's credits, by currency."""
+        path = f"/api/customers/{client_id}/credits/balance/total"
+        found = self.office.get(path).json()["by_currency"]
+        return {code: it["available"] for code, it in found.items()}
+
+    def lines(self, client_id: str, prices: list[str], **more: Any) -> dict[str, Any]:
+        """An issued invoice of some lines, as it is shown."""
+        written = [{"description": f"Line {it}", "unit_price": it} for it in prices]
+        if "tax_rate" in more:
+            rate = more.pop("tax_rate")
+            written = [{**it, "tax_rate": rate} for it in written]
+        body = {"client_id": client_id, "line_items": written, **more}
+        made = self.office.made("/api/invoices", body)
+        sent = self.move(made["id"], status="sent")
+        assert sent.status_code == 200, sent.text
+        found: dict[str, Any] = sent.json()
+        return found
+
     def seen(self, invoice_id: str) -> dict[str, Any]:
         found: dict[str, Any] = self.office.get(f"/api/invoices/{invoice_id}").json()
         return found
@@ -190,6 +243,14 @@ class Shop:
 
     def story(self, stream: str) -> list[str]:
         return [type(fact.event).__name__ for fact in self.office.facts(stream)]
+
+    def later(self, **by: int) -> None:
+        """Move the clock, and log in again: a token lasts minutes."""
+        office = self.office
+        office.house.clock.moved += timedelta(**by)
+        parts, now = office.house.parts, office.house.clock()
+        token = parts.tokens.access(office.user, office.tenant, office.session, 1, now)
+        office.http.headers["Authorization"] = f"Bearer {token}"
 
     def today(self) -> str:
         return str(datetime.now(UTC).date())

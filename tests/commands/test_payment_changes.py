@@ -88,7 +88,8 @@ def test_the_invoice_learns_the_right_day(shop: Any) -> None:
     made = shop.paid(amount="50", allocations=parts)
     put = shop.revise(made["id"], received_on="2026-02-03")
     assert put.status_code == 200, put.text
-    assert (put.json()["applied"], put.json()["unapplied"]) == ("30.00", "20.00")
+    assert (put.json()["applied"], put.json()["amount_overpaid"]) == ("30.00", "20.00")
+    assert put.json()["credit_id"] == made["credit_id"]
     total = shop.office.get(f"/api/payments/invoice/{invoice}/total").json()
     assert total["last_payment_on"] == "2026-02-03"
     assert shop.balance(invoice) == ("sent", "70.00")

@@ -61,18 +61,18 @@ def test_one_payment_is_split_over_several_invoices(shop: Any) -> None:
     made = shop.paid(amount="130", allocations=parts)
     assert (made["applied"], made["unapplied"], made["amount_overpaid"]) == (
         "120.00",
-        "10.00",
+        "0.00",
         "10.00",
     )
     assert shop.balance(first) == ("sent", "30.00")
     assert shop.balance(second) == ("paid", "0.00")
-    assert shop.owed(client) == {"USD": "20.00"}  # 30 still due less 10 unapplied
+    assert shop.owed(client) == {"USD": "20.00"}  # 30 still due less a credit of 10
     over = shop.pay(amount="119.99", allocations=parts)
     shop.problem(over, 422, "exceeds_amount")
 
 
 def test_allocations_that_leave_a_rest_follow_the_rule_of_overpayments(shop: Any) -> None:
-    """Rule 1: the rest is unapplied only where the client may overpay."""
+    """Rule 1: the rest becomes a credit only where the client may overpay."""
     invoice = shop.invoice(shop.client())
     answer = shop.pay(amount="80", allocations=[{"invoice_id": invoice, "amount": "50"}])
     assert shop.problem(answer, 422, "exceeds_balance")["balance_due"] == "100.00"
@@ -270,13 +270,13 @@ def test_an_overpayment_stays_the_clients(shop: Any) -> None:
     assert shop.balance(invoice) == ("paid", "0.00")
     assert shop.owed(client) == {"USD": "-30.00"}
     more = shop.paid(invoice_id=invoice, amount="5")
-    assert (more["allocations"], more["unapplied"]) == ([], "5.00")
+    assert (more["allocations"], more["amount_overpaid"]) == ([], "5.00")
 
 
 def test_a_client_inherits_whether_it_may_overpay(house: Any, shop_in: Any) -> None:
     """Rule 6 of clients: what is unset is the workspace's."""
     shop = shop_in(house.office(overpayment="credit"))
-    assert shop.paid(invoice_id=shop.invoice(shop.client()), amount="101")["unapplied"] == "1.00"
+    assert shop.paid(invoice_id=shop.invoice(shop.client()), amount="101")["credit_id"] is not None
     strict = shop.invoice(shop.client(allow_overpayment=False))
     shop.problem(shop.pay(invoice_id=strict, amount="101"), 422, "exceeds_balance")
 

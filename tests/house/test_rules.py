@@ -97,6 +97,11 @@ PATCH /api/customers/{client_id}/contacts/{contact_id}/primary
 POST /api/customers/{client_id}/bank-accounts|GET /api/customers/{client_id}/bank-accounts
 PATCH /api/customers/{client_id}/bank-accounts/{account_id}
 DELETE /api/customers/{client_id}/bank-accounts/{account_id}
+GET /api/customers/{client_id}/credits|POST /api/customers/{client_id}/credits
+GET /api/customers/{client_id}/credits/{credit_id}
+POST /api/customers/{client_id}/credits/{credit_id}/apply
+POST /api/customers/{client_id}/credits/{credit_id}/refund
+GET /api/customers/{client_id}/credits/balance/total
 GET /api/audit/logs|GET /api/audit/resource/{resource_type}/{resource_id}/history
 GET /api/health|GET /api/workspace|PATCH /api/workspace
 GET /api/workspace/tax-codes|POST /api/workspace/tax-codes

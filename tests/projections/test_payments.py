@@ -69,7 +69,7 @@ def test_a_list_shows_a_payment_as_it_is_seen_alone(shop: Shop) -> None:
     assert item["invoice_numbers"] == [invoice["number"]]
     assert item["receipt_number"] == made["receipt"]["number"]
     alone = item.keys() & made.keys()
-    assert len(alone) == 18
+    assert len(alone) == 20
     assert {name: item[name] for name in alone} == {name: made[name] for name in alone}
 
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -16,6 +17,8 @@ from hypothesis.stateful import (
     rule,
 )
 
+from zeroinvoice.domain.credit_note import Note, NoteLine, further
+from zeroinvoice.domain.credited import InvoiceCredited, InvoiceCreditReversed
 from zeroinvoice.domain.custom import kept
 from zeroinvoice.domain.invoice import (
     Buyer,
@@ -32,6 +35,7 @@ from zeroinvoice.domain.invoice import (
     Status,
 )
 from zeroinvoice.domain.lines import Discount, Line, Tax, assert_en16931, price
+from zeroinvoice.domain.paid import InvoicePaymentRefunded
 from zeroinvoice.domain.workspace import Seller
 from zeroinvoice.journal.application import Journal
 from zeroinvoice.journal.mapper import StoredFact
@@ -41,6 +45,7 @@ from zeroinvoice.kernel.refusals import Invalid, Refusal
 
 TENANT, INVOICE, REQUEST = (UUID(int=it) for it in (1, 2, 3))
 PAYMENTS = [UUID(int=it) for it in range(10, 14)]
+CREDITS = [UUID(int=it) for it in range(20, 24)]
 DAY = date(2026, 3, 1)
 ORIGIN = Origin(Actor("user", TENANT), REQUEST)
 MAPPER = Journal().facts_mapper
@@ -197,6 +202,36 @@ class Books(RuleBasedStateMachine):
     def give_back(self, payment: UUID) -> None:
         self.record(self.invoice.give_back(payment))
 
+    @rule(payment=st.sampled_from(PAYMENTS), part=st.sampled_from([1, 50, 100]))
+    def pay_back(self, payment: UUID, part: int) -> None:
+        share = Money(self.invoice.paid_by(payment) * part / 100, self.invoice.currency).rounded()
+        if share:
+            self.record(self.invoice.pay_back(payment, share.amount))
+
+    @rule(credit=st.sampled_from(CREDITS), part=st.sampled_from([1, 30, 100, 101]))
+    def credit(self, credit: UUID, part: int) -> None:
+        currency = self.invoice.currency
+        share = Money(self.invoice.balance_due * part / 100, currency).rounded()
+        if share and not self.invoice.credited.part(credit):
+            applied = InvoiceCredited(credit, credit, "goodwill", share.amount, DAY)
+            self.record(self.invoice.credit(applied, currency))
+
+    @rule(credit=st.sampled_from(CREDITS))
+    def reverse_credit(self, credit: UUID) -> None:
+        self.record(self.invoice.reverse_credit(credit))
+
+    @rule(credit=st.sampled_from(CREDITS), parts=st.lists(st.integers(0, 100), min_size=4))
+    def correct(self, credit: UUID, parts: list[int]) -> None:
+        """A credit note of a part of what is left of each line."""
+        invoice = self.invoice
+        rests = invoice.credited.rests(invoice.totals)
+        taken = tuple(
+            NoteLine(number, "Work", Money(rest * part / 100, invoice.currency).rounded().amount)
+            for number, (rest, part) in enumerate(zip(rests, parts, strict=False), 1)
+        )
+        totals = further(invoice.content.lines, invoice.totals, invoice.credited.notes, taken)
+        self.record(invoice.correct(Note(credit, "CN-1", taken, totals)))
+
     @rule(reason=texts)
     def write_off(self, reason: str | None) -> None:
         self.record(self.invoice.write_off(reason))
@@ -218,19 +253,25 @@ class Books(RuleBasedStateMachine):
     @invariant()
     def what_is_due_follows_from_the_facts(self) -> None:
         """R-MON-11: and it is never negative."""
-        paid = written_off = Decimal(0)
+        paid = credited = written_off = Decimal(0)
         for fact in self.facts:
             match fact.event:
                 case InvoicePaymentApplied(amount=amount):
                     paid += amount
-                case InvoicePaymentReversed(amount=amount):
+                case InvoicePaymentReversed(amount=amount) | InvoicePaymentRefunded(amount=amount):
                     paid -= amount
+                case InvoiceCredited(amount=amount):
+                    credited += amount
+                case InvoiceCreditReversed(amount=amount):
+                    credited -= amount
                 case InvoiceWrittenOff(amount=amount):
                     written_off += amount
                 case InvoiceReinstated():
                     written_off = Decimal(0)
         invoice = self.invoice
-        assert invoice.balance_due == invoice.totals.payable - paid - written_off >= 0
+        due = invoice.totals.payable - paid - credited - written_off
+        assert invoice.balance_due == due >= 0
+        assert invoice.credited.amount == credited >= 0
         assert sum((it.amount for it in invoice.payments), Decimal(0)) == paid >= 0
         if invoice.status in (Status.SENT, Status.PAID):
             assert (invoice.status is Status.PAID) == (not invoice.balance_due)
@@ -238,7 +279,19 @@ class Books(RuleBasedStateMachine):
             assert not invoice.balance_due
             assert written_off > 0
         if invoice.status in (Status.DRAFT, Status.CANCELLED):
-            assert paid == written_off == 0
+            assert paid == credited == written_off == 0
+
+    @invariant()
+    def credit_notes_never_take_back_more_than_was_charged(self) -> None:
+        """A7-3: of the whole, and of no line."""
+        invoice = self.invoice
+        notes = invoice.credited.notes
+        for whole, rest in zip(
+            invoice.totals.line_nets, invoice.credited.rests(invoice.totals), strict=True
+        ):
+            assert min(whole, Decimal(0)) <= rest <= max(whole, Decimal(0))
+        assert sum(it.totals.total for it in notes) <= invoice.totals.total
+        assert sum(it.totals.payable for it in notes) <= invoice.totals.payable
 
     @invariant()
     def what_is_issued_adds_up_and_never_changes(self) -> None:
@@ -246,9 +299,8 @@ class Books(RuleBasedStateMachine):
         invoice = self.invoice
         if not invoice.issued:
             return
-        assert_en16931(
-            invoice.totals, paid=invoice.paid + invoice.written_off, due=invoice.balance_due
-        )
+        settled = invoice.settled + invoice.written_off
+        assert_en16931(invoice.totals, paid=settled, due=invoice.balance_due)
         at = next(n for n, it in enumerate(self.facts, 1) if isinstance(it.event, InvoiceSent))
         then = Invoice.after(*(it.event for it in self.facts[:at]))
         due = invoice.content.due_date
@@ -286,9 +338,10 @@ def timeless(invoice: Invoice) -> Invoice:
     no: dict[str, Any] = dict.fromkeys(
         ("created_at", "changed_at", "sent_at", "paid_at", "cancelled_at")
     )
-    payments = tuple(it.but(at=None) for it in invoice.payments)
-    return invoice.but(id=INVOICE, payments=payments, **no)
+    parts = tuple(it.but(at=None) for it in invoice.payments)
+    return invoice.but(id=INVOICE, received=invoice.received.but(parts=parts), **no)
 
 
 TestBooks = Books.TestCase
-TestBooks.settings = settings(max_examples=250, stateful_step_count=25, deadline=None)
+TestBooks.settings = settings(stateful_step_count=25)
+TestBooks.pytestmark = [pytest.mark.timeout(3_600)]  # for five thousand examples

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -15,6 +16,7 @@ from zeroinvoice.domain.account import Account, account_of
 from zeroinvoice.domain.billing import DraftInvoice, LineWritten
 from zeroinvoice.domain.client import Client, PaymentSettings, Profile
 from zeroinvoice.domain.collecting import AllocationAsked, RecordPayment
+from zeroinvoice.domain.credit import Credit
 from zeroinvoice.domain.invoice import Invoice, InvoicePaymentApplied, InvoicePaymentReversed
 from zeroinvoice.domain.invoice import Status as InvoiceStatus
 from zeroinvoice.domain.payment import Payment, Status
@@ -171,7 +173,9 @@ class Payments(RuleBasedStateMachine):
                 assert not payment.applied
                 assert not payment.unapplied
             else:
-                assert payment.applied + payment.unapplied == entry.worth
+                kept = entry.overpaid.amount if entry.overpaid else Decimal(0)
+                left = payment.unapplied.amount + kept
+                assert payment.applied.amount + left == entry.worth.amount
             for part in entry.allocations:
                 invoice = self.ledger.states[(self.ledger.tenant, part.invoice_id)]
                 assert isinstance(invoice, Invoice)
@@ -184,13 +188,16 @@ class Payments(RuleBasedStateMachine):
         assert applied == sum(it.paid for it in self._all(Invoice))
 
     @invariant()
-    def the_account_is_what_is_open_less_what_is_unapplied(self) -> None:
+    def the_account_is_what_is_open_less_what_is_unapplied_or_kept(self) -> None:
         owed = {"USD": Decimal(0)}
         for invoice in self._all(Invoice):
             if invoice.status in (InvoiceStatus.SENT, InvoiceStatus.PAID):
                 owed["USD"] += invoice.balance_due
         for payment in self._all(Payment):
             left = payment.unapplied
+            owed[left.currency] = owed.get(left.currency, Decimal(0)) - left.amount
+        for credit in self._all(Credit):
+            left = credit.remaining
             owed[left.currency] = owed.get(left.currency, Decimal(0)) - left.amount
         place = (self.ledger.tenant, account_of(self.ledger.tenant, self.client))
         account = self.ledger.states.get(place) or Account()
@@ -218,4 +225,5 @@ class Payments(RuleBasedStateMachine):
 
 
 TestPayments = Payments.TestCase
-TestPayments.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestPayments.settings = settings(stateful_step_count=40)
+TestPayments.pytestmark = [pytest.mark.timeout(3_600)]  # for five thousand examples

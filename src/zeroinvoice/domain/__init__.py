@@ -6,6 +6,8 @@ from zeroinvoice.domain.account import Account
 from zeroinvoice.domain.bank_accounts import BankAccounts
 from zeroinvoice.domain.client import Client
 from zeroinvoice.domain.contact_book import ContactBook
+from zeroinvoice.domain.credit import Credit
+from zeroinvoice.domain.credit_ledger import CreditLedger
 from zeroinvoice.domain.external_id import ExternalId
 from zeroinvoice.domain.invoice import Invoice
 from zeroinvoice.domain.mailbox import Mailbox
@@ -22,6 +24,8 @@ KINDS: dict[str, type[State[Any]]] = {
     "bank_accounts": BankAccounts,
     "client": Client,
     "contact_book": ContactBook,
+    "credit": Credit,
+    "credit_ledger": CreditLedger,
     "external_id": ExternalId,
     "invoice": Invoice,
     "like_payments": LikePayments,

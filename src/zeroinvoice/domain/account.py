@@ -3,6 +3,7 @@
 from typing import Self, assert_never
 from uuid import UUID
 
+from zeroinvoice.kernel.desk import Desk
 from zeroinvoice.kernel.facts import Event, Events, State
 from zeroinvoice.kernel.ids import named
 from zeroinvoice.kernel.money import Money, Sums
@@ -12,7 +13,7 @@ from zeroinvoice.kernel.refusals import Refused
 
 
 class AccountDebited(Event):
-    document: UUID  # the invoice that is owed, or the payment that was taken back
+    document: UUID  # the invoice that is owed, or what was taken back or paid out
     amount: Money  # zero for an invoice that asks for nothing; it is history all the same
     over_limit: bool = False  # somebody let it lift the balance over the credit limit
 
@@ -73,3 +74,15 @@ class Account(State[AccountEvent]):
 def account_of(tenant: UUID, client_id: UUID) -> UUID:
     """The one account of a client."""
     return named(tenant, "account", str(client_id))
+
+
+def settle(desk: Desk, client_id: UUID, document: UUID, amount: Money) -> None:
+    """Lift an amount from the client's account."""
+    account = desk.find(Account, account_of(desk.tenant, client_id))
+    desk.record(account, account.credit(document, amount))
+
+
+def owe_again(desk: Desk, client_id: UUID, document: UUID, amount: Money) -> None:
+    """Put an amount back on the client's account, whatever their limit."""
+    account = desk.find(Account, account_of(desk.tenant, client_id))
+    desk.record(account, account.debit(document, amount))

@@ -9,7 +9,8 @@ from uuid import UUID
 
 import msgspec
 
-from zeroinvoice.domain.account import Account, account_of
+from zeroinvoice.domain import crediting
+from zeroinvoice.domain.account import Account, account_of, settle
 from zeroinvoice.domain.addresses import check_language, check_length
 from zeroinvoice.domain.client import LONGEST_TAG, MOST_TAGS, Client, Profile
 from zeroinvoice.domain.custom import kept
@@ -26,7 +27,7 @@ from zeroinvoice.domain.lines import Discount, Line, Tax, Totals, price
 from zeroinvoice.domain.series import NumberSeries, series_id
 from zeroinvoice.domain.terms import due_date, parse
 from zeroinvoice.domain.workspace import Workspace
-from zeroinvoice.kernel.clock import local_day
+from zeroinvoice.domain.workspace import today as today
 from zeroinvoice.kernel.desk import Desk
 from zeroinvoice.kernel.facts import Events
 from zeroinvoice.kernel.money import ZERO, Exact, Money, in_units
@@ -122,12 +123,6 @@ class DraftInvoice(Value, kw_only=True, forbid_unknown_fields=True):
     total: Exact | None = None
 
 
-def today(desk: Desk) -> date:
-    """The calendar day it is in the workspace's time zone."""
-    settings = desk.open(Workspace, desk.tenant).settings
-    return local_day(desk.now, settings.time_zone)
-
-
 def draft(desk: Desk, asked: DraftInvoice) -> Invoice:
     """Write a draft for a client who may be billed. Raises what `written` and `price` raise."""
     invoice = desk.new(Invoice)
@@ -207,6 +202,8 @@ def issue(desk: Desk, invoice_id: UUID, *, over_limit: bool = False) -> Invoice:
     buyer = _buyer(client.profile)
     sent = desk.record(invoice, invoice.send(taken.number, day, due, settings.seller, buyer))
     charge(desk, client, sent, sent.balance_due, over_limit=over_limit)
+    if client.pays(settings).auto_apply_credits:
+        return crediting.apply_open(desk, client, sent)
     return sent
 
 
@@ -247,18 +244,6 @@ def charge(
     account = desk.find(Account, account_of(desk.tenant, client.id))
     amount = Money(owed, invoice.currency)
     desk.record(account, account.debit(invoice.id, amount, limit, over_limit=over_limit))
-
-
-def settle(desk: Desk, client_id: UUID, document: UUID, amount: Money) -> None:
-    """Lift an amount from the client's account."""
-    account = desk.find(Account, account_of(desk.tenant, client_id))
-    desk.record(account, account.credit(document, amount))
-
-
-def owe_again(desk: Desk, client_id: UUID, document: UUID, amount: Money) -> None:
-    """Put an amount back on the client's account, whatever their limit."""
-    account = desk.find(Account, account_of(desk.tenant, client_id))
-    desk.record(account, account.debit(document, amount))
 
 
 def written(

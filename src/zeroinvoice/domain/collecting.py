@@ -5,7 +5,6 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from zeroinvoice.domain import billing
 from zeroinvoice.domain.addresses import check_length
 from zeroinvoice.domain.client import Client, PaymentMethod
 from zeroinvoice.domain.external_id import ExternalId, external_id_of
@@ -14,17 +13,18 @@ from zeroinvoice.domain.payment import (
     MANUAL,
     Allocation,
     LikePayments,
+    Overpaid,
     Payment,
     PaymentRecorded,
-    Receipt,
-    Receipted,
     likeness,
 )
 from zeroinvoice.domain.payment import Status as PaymentStatus
-from zeroinvoice.domain.series import NumberSeries, series_id
-from zeroinvoice.domain.workspace import Workspace
+from zeroinvoice.domain.receipting import receipted
+from zeroinvoice.domain.settling import assert_covered, enter, take_back
+from zeroinvoice.domain.workspace import Workspace, today
 from zeroinvoice.kernel.desk import Desk
-from zeroinvoice.kernel.money import EXACT, ZERO, Exact, Money, minor_units
+from zeroinvoice.kernel.facts import NIL
+from zeroinvoice.kernel.money import EXACT, ZERO, Exact, Money, minor_units, positive
 from zeroinvoice.kernel.refusals import Invalid, Refused
 from zeroinvoice.kernel.value import Value
 
@@ -75,7 +75,7 @@ class RecordPayment(Value, kw_only=True, forbid_unknown_fields=True):
 
 WORTH = ("amount", "currency", "fx_rate")
 MONEY = (*WORTH, "client_id", "invoice_id", "allocations")
-LEGS = ("client_id", "amount", "worth", "fx_rate", "allocations")
+LEGS = ("client_id", "amount", "worth", "fx_rate", "allocations", "overpaid")
 
 
 def record(
@@ -97,8 +97,8 @@ def record(
     if source == MANUAL and known is None and not (has_key or asked.confirm_duplicate):
         _assert_no_slip(desk, like)
     desk.record(like, like.remember(payment.id))
-    payment = _enter(desk, payment, _entry(desk, asked, payment, source))
-    return (_receipted(desk, payment) if asked.send_receipt else payment), True
+    payment = enter(desk, payment, _entry(desk, asked, payment, source))
+    return (receipted(desk, payment) if asked.send_receipt else payment), True
 
 
 def external_payment(tenant: UUID, source: str, external_id: str) -> UUID:
@@ -159,11 +159,13 @@ def revise(desk: Desk, payment_id: UUID, changes: dict[str, Any]) -> Payment:
         )
     redated = entry.received_on != payment.entry.received_on
     if (redated and entry.allocations) or _differ(entry, payment.entry, *LEGS):
-        _take_back(desk, payment)
-        payment = _enter(desk, desk.record(payment, payment.retract()), entry)
+        retracted = desk.record(payment, payment.retract())
+        take_back(desk, payment, entry)
+        payment = enter(desk, retracted, entry)
+        assert_covered(desk, [it.invoice_id for it in before.allocations])
     else:
         payment = desk.record(payment, payment.correct(entry))
-    return _receipted(desk, payment) if asked.send_receipt else payment
+    return receipted(desk, payment) if asked.send_receipt else payment
 
 
 def void(desk: Desk, payment_id: UUID, reason: str | None) -> Payment:
@@ -171,7 +173,8 @@ def void(desk: Desk, payment_id: UUID, reason: str | None) -> Payment:
     payment = desk.open(Payment, payment_id)
     voided = desk.record(payment, payment.void(reason))
     if voided.version != payment.version:
-        _take_back(desk, payment)
+        take_back(desk, payment)
+        assert_covered(desk, [it.invoice_id for it in payment.entry.allocations])
     return voided
 
 
@@ -191,7 +194,9 @@ def _entry(desk: Desk, asked: RecordPayment, payment: Payment, source: str) -> P
         part = min(worth.amount, _open(invoice, payment))
         parts = [part] if part else []
     else:
-        parts = [_positive(it.amount, worth.currency, "An allocation") for it in asked.allocations]
+        parts = [
+            positive(it.amount, worth.currency, "An allocation").amount for it in asked.allocations
+        ]
     settled = sum(parts, ZERO)
     if settled > worth.amount:
         raise Invalid(
@@ -222,7 +227,24 @@ def _entry(desk: Desk, asked: RecordPayment, payment: Payment, source: str) -> P
             Allocation(invoice.id, invoice.number or "", part)
             for invoice, part in zip(invoices, parts, strict=False)
         ),
+        overpaid=_overpaid(client, invoices, parts, payment, worth),
     )
+
+
+def _overpaid(
+    client: Client, invoices: list[Invoice], parts: list[Decimal], payment: Payment, worth: Money
+) -> Overpaid | None:
+    """What the invoices have no use for; its credit is the one it has, or is still to be made."""
+    rest = worth.amount - sum(parts, ZERO)
+    if not invoices or not rest:
+        return None
+    given = dict(zip((it.id for it in invoices), parts, strict=False))
+    paid = all(_open(it, payment) == given.get(it.id, ZERO) for it in invoices)
+    over = Overpaid(rest, NIL, invoices[-1].id if paid else None)
+    before = payment.entry
+    same = (before.client_id, before.worth.currency) == (client.id, worth.currency)
+    had = before.overpaid
+    return had if same and had is not None and had.but(credit_id=NIL) == over else over
 
 
 def _invoices(desk: Desk, asked: RecordPayment) -> list[Invoice]:
@@ -272,7 +294,7 @@ def _amounts(
         )
     currency = asked.currency or (theirs[0] if theirs else client.profile.currency)
     minor_units(currency)
-    amount = Money(_positive(asked.amount, currency, "The amount"), currency)
+    amount = positive(asked.amount, currency)
     rate = asked.fx_rate
     if rate is not None and rate <= 0:
         raise Invalid("An exchange rate is more than nothing.", code="bad_fx_rate")
@@ -287,7 +309,7 @@ def _amounts(
             code="currency_mismatch",
         )
     worth = Money(EXACT.multiply(amount.amount, rate), theirs[0]).rounded()
-    return amount, Money(_positive(worth.amount, theirs[0], "What it is worth"), theirs[0])
+    return amount, positive(worth.amount, theirs[0], "What it is worth")
 
 
 def _fx_currency(desk: Desk, amount: Money, worth: Money) -> str:
@@ -295,13 +317,6 @@ def _fx_currency(desk: Desk, amount: Money, worth: Money) -> str:
     if amount.currency != worth.currency:
         return worth.currency
     return desk.open(Workspace, desk.tenant).settings.base_currency
-
-
-def _positive(amount: Decimal, currency: str, what: str) -> Decimal:
-    exact = Money(amount, currency).in_units(what)
-    if exact.amount <= 0:
-        raise Invalid(f"{what} must be more than nothing.", code="amount_not_positive")
-    return exact.amount
 
 
 def _fee(asked: RecordPayment, amount: Money) -> Decimal:
@@ -312,14 +327,14 @@ def _fee(asked: RecordPayment, amount: Money) -> Decimal:
 
 
 def _received(desk: Desk, asked: RecordPayment) -> date:
-    today = billing.today(desk)
-    if asked.received_on is not None and asked.received_on > today:
+    day = today(desk)
+    if asked.received_on is not None and asked.received_on > day:
         raise Invalid(
-            f"It cannot have been received on {asked.received_on}; today is {today}.",
+            f"It cannot have been received on {asked.received_on}; today is {day}.",
             code="received_in_future",
-            today=str(today),
+            today=str(day),
         )
-    return asked.received_on or today
+    return asked.received_on or day
 
 
 def _open(invoice: Invoice, payment: Payment) -> Decimal:
@@ -388,53 +403,6 @@ def _assert_no_slip(desk: Desk, like: LikePayments) -> None:
         )
 
 
-def _enter(desk: Desk, payment: Payment, entry: PaymentRecorded) -> Payment:
-    """Record an entry with its legs: on each invoice, and on the client's account."""
-    payment = desk.record(payment, payment.record(entry))
-    for it in entry.allocations:
-        invoice = desk.open(Invoice, it.invoice_id)
-        part = Money(it.amount, entry.worth.currency)
-        desk.record(invoice, invoice.receive(payment.id, part, entry.received_on))
-    billing.settle(desk, entry.client_id, payment.id, entry.worth)
-    return payment
-
-
-def _take_back(desk: Desk, payment: Payment) -> None:
-    """Undo the legs of an entry."""
-    entry = payment.entry
-    for it in entry.allocations:
-        invoice = desk.open(Invoice, it.invoice_id)
-        desk.record(invoice, invoice.give_back(payment.id))
-    billing.owe_again(desk, entry.client_id, payment.id, entry.worth)
-
-
-def _receipted(desk: Desk, payment: Payment) -> Payment:
-    """Write a receipt for the entry as it stands, unless it has one."""
-    if payment.receipt is not None:
-        return payment
-    payment.assert_standing()
-    settings = desk.open(Workspace, desk.tenant).settings
-    client = desk.open(Client, payment.entry.client_id)
-    series = desk.find(NumberSeries, series_id(desk.tenant, "receipt"))
-    today = billing.today(desk)
-    numbering = settings.numbering("receipt")
-    (taken,) = series.take(payment.id, today, numbering, client=client.profile.number or "")
-    desk.record(series, [taken])
-    invoices = (desk.open(Invoice, it.invoice_id) for it in payment.entry.allocations)
-    said = tuple(
-        Receipted(
-            invoice_id=it.id,
-            number=it.number or "",
-            total=it.totals.total,
-            paid=it.paid_by(payment.id),
-            balance_due=it.balance_due,
-            currency=it.currency,
-        )
-        for it in invoices
-    )
-    return desk.record(payment, payment.write_receipt(Receipt(taken.number, today, said)))
-
-
 _NO_CHANGES: dict[str, Any] = {}
 
 
@@ -444,12 +412,13 @@ def _as_asked(payment: Payment, changes: dict[str, Any] = _NO_CHANGES) -> Record
     A new target takes the place of the old; a new amount of what is for one invoice alone goes
     to that invoice, up to what is due.
     """
-    entry = payment.entry
+    entry, over = payment.entry, payment.entry.overpaid
     allocations = tuple(AllocationAsked(it.invoice_id, it.amount) for it in entry.allocations)
     asked = RecordPayment(
         amount=entry.amount.amount,
         method=entry.method,
         client_id=entry.client_id,
+        invoice_id=over.invoice_id if over and not allocations else None,
         allocations=allocations,
         currency=entry.amount.currency,
         received_on=entry.received_on,
@@ -461,8 +430,10 @@ def _as_asked(payment: Payment, changes: dict[str, Any] = _NO_CHANGES) -> Record
     )
     if "invoice_id" in changes:
         return asked.but(**{"allocations": (), **changes})
+    if "allocations" in changes:
+        return asked.but(**{"invoice_id": None, **changes})
     then = asked.but(**changes)
-    if len(allocations) == 1 and "allocations" not in changes and _differ(asked, then, *WORTH):
+    if len(allocations) == 1 and _differ(asked, then, *WORTH):
         return then.but(invoice_id=allocations[0].invoice_id, allocations=())
     return then
 

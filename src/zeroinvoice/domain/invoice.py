@@ -3,17 +3,39 @@
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Literal, Self, assert_never
+from typing import Self, assert_never
 from uuid import UUID
 
-import msgspec
-
-from zeroinvoice.domain.lines import Discount, Line, Totals, assert_en16931
-from zeroinvoice.domain.workspace import Address, Seller
+from zeroinvoice.domain.credit_note import Note
+from zeroinvoice.domain.credited import (
+    Credited,
+    CreditedEvent,
+    InvoiceCredited,
+    InvoiceCreditNoteIssued,
+    InvoiceCreditNoteRefunded,
+    InvoiceCreditNoteVoided,
+    InvoiceCreditReversed,
+)
+from zeroinvoice.domain.invoice_content import Buyer as Buyer
+from zeroinvoice.domain.invoice_content import Content as Content
+from zeroinvoice.domain.invoice_content import Deposit as Deposit
+from zeroinvoice.domain.invoice_content import Handling as Handling
+from zeroinvoice.domain.invoice_content import Period as Period
+from zeroinvoice.domain.lines import Totals, assert_en16931
+from zeroinvoice.domain.paid import (
+    InvoiceOverpaymentRecorded,
+    InvoiceOverpaymentReversed,
+    InvoicePaymentRefunded,
+    Paid,
+    PaidEvent,
+    PaymentPart,
+)
+from zeroinvoice.domain.paid import InvoicePaymentApplied as InvoicePaymentApplied
+from zeroinvoice.domain.paid import InvoicePaymentReversed as InvoicePaymentReversed
+from zeroinvoice.domain.workspace import Seller
 from zeroinvoice.kernel.facts import NIL, Event, Events, State
 from zeroinvoice.kernel.money import ZERO, Money
 from zeroinvoice.kernel.refusals import Invalid, Missing, Refused
-from zeroinvoice.kernel.value import Value
 
 
 class Status(StrEnum):
@@ -31,87 +53,6 @@ REACHABLE: dict[Status, tuple[str, ...]] = {
     Status.CANCELLED: (),
     Status.WRITTEN_OFF: ("sent",),
 }
-
-
-class Period(Value):
-    """First and last day, both included."""
-
-    start: date = msgspec.field(name="from")
-    end: date = msgspec.field(name="to")
-
-
-class Deposit(Value):
-    """What is due before the rest: a part of the total, or an amount."""
-
-    type: Literal["percent", "amount"]
-    value: Decimal
-    due_date: date
-
-
-class Content(Value, kw_only=True, omit_defaults=True):
-    """What is agreed with the client: fixed for ever once the invoice is issued."""
-
-    client_id: UUID
-    currency: str  # ISO 4217
-    lines: tuple[Line, ...]
-    issue_date: date
-    issue_date_chosen: bool = False  # else it is the day of issue
-    due_date: date
-    due_date_chosen: bool = False  # else it follows from the terms
-    payment_terms: str
-    number: str | None = None  # chosen by hand; else the series gives one at issue
-    series: str = ""
-    notes: str | None = None  # printed
-    terms: str | None = None
-    footer: str | None = None
-    reference: str | None = None
-    po_number: str | None = None
-    template_id: UUID | None = None
-    tax_mode: Literal["exclusive", "inclusive", "none"] = "exclusive"
-    discount: Discount | None = None
-    deposit: Deposit | None = None
-    project_id: UUID | None = None
-    language: str | None = None
-    service_period: Period | None = None
-    rounding_adjustment: Decimal = ZERO
-    fx_rate: Decimal | None = None  # base currency for one of the invoice's
-    fx_source: str | None = None
-    corrects: UUID | None = None
-
-
-class Handling(Value, kw_only=True, omit_defaults=True):
-    """What we keep beside the document: free to change at any time."""
-
-    private_notes: str | None = None
-    tags: tuple[str, ...] = ()
-    custom: dict[str, Any] = {}
-    attachments: tuple[str, ...] = ()
-    expected_payment_date: date | None = None
-    reminders_enabled: bool = True
-
-
-class Buyer(Value, omit_defaults=True):
-    """The client as they were when the invoice was issued (EN 16931 BG-7)."""
-
-    name: str
-    legal_name: str | None = None
-    address: Address = Address()
-    email: str | None = None
-    phone: str | None = None
-    tax_id: str | None = None
-    tax_id_type: str | None = None
-    number: str | None = None
-    peppol_id: str | None = None
-    language: str | None = None
-
-
-class PaymentPart(Value):
-    """What of one payment stands on the invoice."""
-
-    payment_id: UUID
-    amount: Decimal
-    received_on: date
-    at: datetime | None  # when it was recorded
 
 
 # Events
@@ -165,17 +106,6 @@ class InvoiceReinstated(Event):
     """A write-off was taken back."""
 
 
-class InvoicePaymentApplied(Event):
-    payment_id: UUID
-    amount: Decimal  # in the invoice's currency
-    received_on: date
-
-
-class InvoicePaymentReversed(Event):
-    payment_id: UUID
-    amount: Decimal
-
-
 InvoiceEvent = (
     InvoiceDrafted
     | InvoiceRevised
@@ -186,8 +116,8 @@ InvoiceEvent = (
     | InvoiceCancelled
     | InvoiceWrittenOff
     | InvoiceReinstated
-    | InvoicePaymentApplied
-    | InvoicePaymentReversed
+    | PaidEvent
+    | CreditedEvent
 )
 
 # State
@@ -207,9 +137,9 @@ class Invoice(State[InvoiceEvent]):
     number: str | None = None
     seller: Seller = Seller()
     buyer: Buyer | None = None
-    paid: Decimal = ZERO
     written_off: Decimal = ZERO
-    payments: tuple[PaymentPart, ...] = ()  # as they were applied
+    received: Paid = Paid()
+    credited: Credited = Credited()
     discarded: bool = False
     sent_at: datetime | None = None
     paid_at: datetime | None = None
@@ -244,14 +174,22 @@ class Invoice(State[InvoiceEvent]):
                 return self.but(status=Status.WRITTEN_OFF, written_off=amount)
             case InvoiceReinstated():
                 return self.but(status=Status.SENT, written_off=ZERO)
-            case InvoicePaymentApplied(payment_id=payment_id, amount=amount):
-                part = PaymentPart(payment_id, amount, event.received_on, self.changed_at)
-                paid = self.but(paid=self.paid + amount, payments=(*self.payments, part))
-                return paid._settled()
-            case InvoicePaymentReversed(payment_id=payment_id, amount=amount):
-                payments = tuple(it for it in self.payments if it.payment_id != payment_id)
-                reversed_ = self.but(paid=self.paid - amount, payments=payments)
-                return reversed_._settled()
+            case (
+                InvoicePaymentApplied()
+                | InvoicePaymentReversed()
+                | InvoicePaymentRefunded()
+                | InvoiceOverpaymentRecorded()
+                | InvoiceOverpaymentReversed()
+            ):
+                return self.but(received=self.received.evolve(event, self.changed_at))._settled()
+            case (
+                InvoiceCredited()
+                | InvoiceCreditReversed()
+                | InvoiceCreditNoteIssued()
+                | InvoiceCreditNoteRefunded()
+                | InvoiceCreditNoteVoided()
+            ):
+                return self.but(credited=self.credited.evolve(event))._settled()
             case _:
                 assert_never(event)
 
@@ -269,8 +207,26 @@ class Invoice(State[InvoiceEvent]):
 
     @property
     def balance_due(self) -> Decimal:
-        """Total less what the customer withholds, what is paid and what is written off."""
-        return self.totals.payable - self.paid - self.written_off
+        """Total less what the customer withholds, what settles it and what is written off."""
+        return self.totals.payable - self.settled - self.written_off
+
+    @property
+    def paid(self) -> Decimal:
+        return self.received.amount
+
+    @property
+    def payments(self) -> tuple[PaymentPart, ...]:
+        return self.received.parts
+
+    @property
+    def refunded(self) -> Decimal:
+        """What of it was paid back, with its payments and by its credit notes."""
+        return self.received.refunded + self.credited.refunded
+
+    @property
+    def settled(self) -> Decimal:
+        """What payments and credits settle of it."""
+        return self.paid + self.credited.amount
 
     @property
     def issued(self) -> bool:
@@ -284,7 +240,7 @@ class Invoice(State[InvoiceEvent]):
         if self.status is not Status.SENT or self.balance_due <= 0:
             return None
         deposit = self.content.deposit
-        if deposit is not None and self.paid < self.deposit_amount and deposit.due_date < today:
+        if deposit is not None and self.settled < self.deposit_amount and deposit.due_date < today:
             return deposit.due_date
         return self.content.due_date if self.content.due_date < today else None
 
@@ -371,10 +327,10 @@ class Invoice(State[InvoiceEvent]):
         self.assert_there()
         if self.status is Status.CANCELLED:
             return
-        if self.payments:
+        if self.payments or self.credited.parts or self.credited.notes:
             raise Refused(
-                f"Invoice {self.number} has payments of {self.paid} {self.currency}; "
-                "issue a credit note instead.",
+                f"Invoice {self.number} is paid or credited in part "
+                f"({self.settled} {self.currency}); issue a credit note instead.",
                 code="has_payments",
                 allowed_transitions=list(REACHABLE[self.status]),
             )
@@ -410,13 +366,7 @@ class Invoice(State[InvoiceEvent]):
                 f"Invoice {self.number} is in {self.currency}, not {amount.currency}.",
                 code="currency_mismatch",
             )
-        if amount.amount > self.balance_due:
-            raise Invalid(
-                f"Only {self.balance_due} {self.currency} is due on invoice {self.number}.",
-                code="exceeds_balance",
-                balance_due=str(self.balance_due),
-                currency=self.currency,
-            )
+        self._assert_due(amount.amount)
         yield InvoicePaymentApplied(payment_id, amount.amount, received_on)
 
     def give_back(self, payment_id: UUID) -> Events:
@@ -424,25 +374,63 @@ class Invoice(State[InvoiceEvent]):
         amount = self.paid_by(payment_id)
         if not amount:
             return
-        if self.status is Status.WRITTEN_OFF:
-            raise Refused(
-                f"Invoice {self.number} is written off; reinstate it first.",
-                code="invoice_written_off",
-            )
+        self._assert_not_written_off()
         yield InvoicePaymentReversed(payment_id, amount)
 
     def paid_by(self, payment_id: UUID) -> Decimal:
         """What of a payment stands here."""
-        return sum((it.amount for it in self.payments if it.payment_id == payment_id), ZERO)
+        return self.received.by(payment_id)
 
-    def assert_payable(self) -> None:
+    def pay_back(self, payment_id: UUID, amount: Decimal) -> Events:
+        """Let go of a part of a payment that is paid back to the client; it is due again."""
+        assert 0 < amount <= self.paid_by(payment_id), "what is paid back was paid"
+        self._assert_not_written_off()
+        yield InvoicePaymentRefunded(payment_id, amount)
+
+    def overpay(self, payment_id: UUID, credit_id: UUID, amount: Decimal) -> Events:
+        yield InvoiceOverpaymentRecorded(payment_id, credit_id, amount)
+
+    def reverse_overpayment(self, payment_id: UUID, amount: Decimal) -> Events:
+        yield InvoiceOverpaymentReversed(payment_id, amount)
+
+    def credit(self, credited: InvoiceCredited, currency: str) -> Events:
+        """Settle a part of what is due with a credit.
+
+        Raises `Refused` for an invoice that takes none and `Invalid` `exceeds_balance`.
+        """
+        self.assert_payable("credit")
+        assert credited.amount > 0, "what is applied lowers the balance"
+        if currency != self.currency:
+            raise Refused(
+                f"Invoice {self.number} is in {self.currency}, not {currency}.",
+                code="currency_mismatch",
+            )
+        if self.status is Status.PAID:
+            raise Refused(f"Invoice {self.number} is paid.", code="invoice_paid")
+        self._assert_due(credited.amount)
+        yield credited
+
+    def reverse_credit(self, application_id: UUID) -> Events:
+        """Take back what an application of a credit had settled here."""
+        part = self.credited.part(application_id)
+        if part is None:
+            return
+        self._assert_not_written_off()
+        yield InvoiceCreditReversed(part.credit_id, application_id, part.amount)
+
+    def correct(self, note: Note) -> Events:
+        """Take back some of what it charges, by a credit note."""
+        self.assert_payable("credit note")
+        yield from self.credited.correct(note, self.totals)
+
+    def assert_payable(self, what: str = "payment") -> None:
         """Raises `Refused` when the invoice takes no payment, whatever is due on it."""
         self.assert_there()
         if self.status is Status.DRAFT:
             raise Refused("This invoice is a draft; send it first.", code="invoice_not_issued")
         if self.status in (Status.CANCELLED, Status.WRITTEN_OFF):
             raise Refused(
-                f"Invoice {self.number} is {self.status.replace('_', ' ')} and takes no payment.",
+                f"Invoice {self.number} is {self.status.replace('_', ' ')} and takes no {what}.",
                 code="invoice_closed",
                 invoice_status=str(self.status),
             )
@@ -457,6 +445,22 @@ class Invoice(State[InvoiceEvent]):
     def assert_there(self) -> None:
         if self.discarded:
             raise Missing("There is no such invoice.")
+
+    def _assert_due(self, amount: Decimal) -> None:
+        if amount > self.balance_due:
+            raise Invalid(
+                f"Only {self.balance_due} {self.currency} is due on invoice {self.number}.",
+                code="exceeds_balance",
+                balance_due=str(self.balance_due),
+                currency=self.currency,
+            )
+
+    def _assert_not_written_off(self) -> None:
+        if self.status is Status.WRITTEN_OFF:
+            raise Refused(
+                f"Invoice {self.number} is written off; reinstate it first.",
+                code="invoice_written_off",
+            )
 
     def _refusal(self, goal: str) -> Refused:
         allowed = list(REACHABLE[self.status])

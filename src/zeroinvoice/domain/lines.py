@@ -123,7 +123,8 @@ def price(
         in_units(rounding_adjustment, currency, "The rounding adjustment")
     if cash_step is not None and in_units(cash_step, currency, "The step of rounding") <= 0:
         raise Invalid("The step of rounding must be above zero.", code="rounding_out_of_range")
-    totals = _totals(lines, nets, off, currency, tax_rounding, rounding_adjustment, cash_step)
+    offs = shares(off, nets) if off else None
+    totals = _totals(lines, nets, offs, currency, tax_rounding, rounding_adjustment, cash_step)
     least = min(totals.total, totals.payable)  # more may be withheld than there is to pay
     if least < 0:
         raise Invalid(
@@ -153,7 +154,34 @@ def reckon(
     """
     nets = _nets(lines, currency)
     off = 0 if discount is None else _discount(discount, sum(nets), currency)
-    return _totals(lines, nets, off, currency, tax_rounding, rounding_adjustment, cash_step)
+    offs = shares(off, nets) if off else None
+    return _totals(lines, nets, offs, currency, tax_rounding, rounding_adjustment, cash_step)
+
+
+def reckon_part(lines: Sequence[Line], totals: Totals, parts: Sequence[Decimal]) -> Totals:
+    """The totals that a document would have if each line were only this part of its net.
+
+    The same calculation again: each part bears its part of the line's share of the document's
+    discount, the taxes are those of the parts together, and the rounding adjustment comes
+    with the whole. So what is taken away bit by bit adds up to the document at the end.
+    """
+    digits = digits_and_unit(totals.currency)[0]
+    nets = [int(EXACT.scaleb(it, digits)) for it in totals.line_nets]
+    wanted = [int(EXACT.scaleb(it, digits)) for it in parts]
+    off = int(EXACT.scaleb(totals.discount_total, digits))
+    offs = None
+    if off:
+        whole = shares(off, nets)
+        offs = [_part(*row) for row in zip(whole, wanted, nets, strict=True)]
+    adjustment = totals.rounding_adjustment if wanted == nets else ZERO
+    return _totals(lines, wanted, offs, totals.currency, totals.tax_rounding, adjustment, None)
+
+
+def _part(share: int, wanted: int, net: int) -> int:
+    """What of a line's share of the discount belongs to a part of its net."""
+    if not net:
+        return 0
+    return half_away(share * wanted if net > 0 else -share * wanted, abs(net))
 
 
 def assert_en16931(totals: Totals, *, paid: Decimal = ZERO, due: Decimal | None = None) -> None:
@@ -214,7 +242,7 @@ def _discount(discount: Discount, subtotal: int, currency: str) -> int:
 def _totals(
     lines: Sequence[Line],
     nets: list[int],
-    off: int,
+    offs: list[int] | None,
     currency: str,
     tax_rounding: TaxRounding,
     rounding_adjustment: Decimal,
@@ -222,8 +250,8 @@ def _totals(
 ) -> Totals:
     digits = digits_and_unit(currency)[0]
     amounts = nets
-    if off:
-        amounts = [net - part for net, part in zip(nets, shares(off, nets), strict=True)]
+    if offs:
+        amounts = [net - part for net, part in zip(nets, offs, strict=True)]
     levy = Levy([it.taxes for it in lines], amounts, each=tax_rounding == "line")
     bases, tax_total, withheld = levy.bases, levy.total, levy.withheld
     net_total = sum(bases)
@@ -242,7 +270,7 @@ def _totals(
         line_nets if bases is nets else tuple([scale(it, places) for it in bases]),
         tuple([scale(it, places) for it in levy.taxes]),
         subtotal,
-        scale(off, places),
+        scale(sum(offs) if offs else 0, places),
         scale(net_total, places),
         levy.rows(digits),
         scale(tax_total, places),

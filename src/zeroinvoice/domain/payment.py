@@ -7,10 +7,11 @@ from typing import Self, assert_never
 from uuid import UUID
 
 from zeroinvoice.domain.client import PaymentMethod
+from zeroinvoice.domain.credit import RefundMethod
 from zeroinvoice.kernel.facts import NIL, Event, Events, State
 from zeroinvoice.kernel.ids import named
-from zeroinvoice.kernel.money import ZERO, Money
-from zeroinvoice.kernel.refusals import Refused
+from zeroinvoice.kernel.money import EXACT, ROUNDING, ZERO, Money, digits_and_unit
+from zeroinvoice.kernel.refusals import Invalid, Refused
 from zeroinvoice.kernel.value import Value
 
 MANUAL = "manual"  # the source of what somebody entered
@@ -19,6 +20,8 @@ GATEWAYS = frozenset({"stripe"})  # sources that moved the money themselves
 
 class Status(StrEnum):
     SUCCEEDED = "succeeded"
+    PARTIALLY_REFUNDED = "partially_refunded"
+    REFUNDED = "refunded"
     VOIDED = "voided"
 
 
@@ -28,6 +31,14 @@ class Allocation(Value):
     invoice_id: UUID
     number: str  # the invoice's
     amount: Decimal
+
+
+class Overpaid(Value):
+    """What its invoices had no use for: a credit of the client's since then."""
+
+    amount: Decimal  # in the invoices' currency
+    credit_id: UUID
+    invoice_id: UUID | None  # that is overpaid; None where one of several is not settled yet
 
 
 class Receipted(Value):
@@ -65,7 +76,8 @@ class PaymentRecorded(Event, kw_only=True, omit_defaults=True):
     fee_amount: Decimal = ZERO  # of `amount`, kept by who carried the money; in its currency
     fx_rate: Decimal | None = None  # `fx_currency` for one of the amount's currency
     fx_currency: str | None = None
-    allocations: tuple[Allocation, ...] = ()  # no more than it is worth; the rest is unapplied
+    allocations: tuple[Allocation, ...] = ()  # no more than it is worth
+    overpaid: Overpaid | None = None  # what is left beside both is unapplied
 
 
 class PaymentCorrected(Event):
@@ -88,6 +100,24 @@ class PaymentVoided(Event):
     reason: str | None = None
 
 
+class PaymentRefunded(Event, kw_only=True, omit_defaults=True):
+    """A part was paid back: of what was unapplied, else kept as a credit, else settling invoices.
+
+    The three add up to `worth`.
+    """
+
+    refund_id: UUID
+    amount: Money  # as received
+    worth: Decimal  # of it, in the invoices' currency
+    method: RefundMethod
+    refunded_on: date
+    unapplied: Decimal = ZERO
+    overpaid: Decimal = ZERO
+    allocations: tuple[Allocation, ...] = ()  # what each invoice gives back
+    reference: str | None = None
+    note: str | None = None
+
+
 class PaymentReceipted(Event):
     """A receipt was written for the client, under a number of its own series."""
 
@@ -95,7 +125,12 @@ class PaymentReceipted(Event):
 
 
 PaymentEvent = (
-    PaymentRecorded | PaymentCorrected | PaymentRetracted | PaymentVoided | PaymentReceipted
+    PaymentRecorded
+    | PaymentCorrected
+    | PaymentRetracted
+    | PaymentVoided
+    | PaymentRefunded
+    | PaymentReceipted
 )
 
 # State
@@ -112,6 +147,7 @@ _BLANK = PaymentRecorded(
 class Payment(State[PaymentEvent]):
     status: Status = Status.SUCCEEDED
     entry: PaymentRecorded = _BLANK  # as it was last entered, with its corrections
+    refunds: tuple[PaymentRefunded, ...] = ()
     receipt: Receipt | None = None
     void_reason: str | None = None
     voided_at: datetime | None = None
@@ -126,6 +162,12 @@ class Payment(State[PaymentEvent]):
                 return self.but(receipt=None)
             case PaymentVoided(reason=reason):
                 return self.but(status=Status.VOIDED, void_reason=reason, voided_at=self.changed_at)
+            case PaymentRefunded():
+                refunds = (*self.refunds, event)
+                back = sum((it.amount.amount for it in refunds), ZERO)
+                whole = back == self.entry.amount.amount
+                status = Status.REFUNDED if whole else Status.PARTIALLY_REFUNDED
+                return self.but(status=status, refunds=refunds)
             case PaymentReceipted(receipt=receipt):
                 return self.but(receipt=receipt)
             case _:
@@ -137,7 +179,7 @@ class Payment(State[PaymentEvent]):
         worth = self.entry.worth
         if self.status is Status.VOIDED:
             return Money.zero(worth.currency)
-        parts = (Money(it.amount, worth.currency) for it in self.entry.allocations)
+        parts = (Money(it.amount, worth.currency) for it in self.allocations)
         return sum(parts, Money.zero(worth.currency))
 
     @property
@@ -146,7 +188,31 @@ class Payment(State[PaymentEvent]):
         worth = self.entry.worth
         if self.status is Status.VOIDED:
             return Money.zero(worth.currency)
-        return worth - self.applied
+        back = sum((it.unapplied for it in self.refunds), ZERO)
+        whole = sum((it.amount for it in self.entry.allocations), back)
+        kept = self.entry.overpaid.amount if self.entry.overpaid else ZERO
+        return worth - Money(whole + kept, worth.currency)
+
+    @property
+    def allocations(self) -> tuple[Allocation, ...]:
+        """What of each invoice it settles, less what was paid back of it."""
+        left = {it.invoice_id: it.amount for it in self.entry.allocations}
+        for back in (it for refund in self.refunds for it in refund.allocations):
+            left[back.invoice_id] -= back.amount
+        return tuple(
+            it.but(amount=left[it.invoice_id])
+            for it in self.entry.allocations
+            if left[it.invoice_id]
+        )
+
+    @property
+    def refunded(self) -> Money:
+        """What was paid back, as received."""
+        return sum((it.amount for it in self.refunds), Money.zero(self.entry.amount.currency))
+
+    @property
+    def worth_refunded(self) -> Decimal:
+        return sum((it.worth for it in self.refunds), ZERO)
 
     @property
     def from_gateway(self) -> bool:
@@ -155,8 +221,9 @@ class Payment(State[PaymentEvent]):
     # Decisions
 
     def record(self, entry: PaymentRecorded) -> Events:
-        settled = sum((it.amount for it in entry.allocations), ZERO)
-        assert settled <= entry.worth.amount, "allocations are no more than the payment is worth"
+        used = sum((it.amount for it in entry.allocations), ZERO)
+        used += entry.overpaid.amount if entry.overpaid else ZERO
+        assert used <= entry.worth.amount, "allocations are no more than the payment is worth"
         self.assert_standing()
         yield entry
 
@@ -170,6 +237,7 @@ class Payment(State[PaymentEvent]):
 
     def retract(self) -> Events:
         self.assert_standing()
+        self._assert_not_refunded()
         yield PaymentRetracted()
 
     def void(self, reason: str | None) -> Events:
@@ -182,7 +250,50 @@ class Payment(State[PaymentEvent]):
                 code="use_refund",
                 source=self.entry.source,
             )
+        self._assert_not_refunded()
         yield PaymentVoided(reason)
+
+    def refund(self, refund: PaymentRefunded) -> Events:
+        """Pay a part back. Raises `Invalid` `exceeds_refundable` beyond what was received."""
+        self.assert_standing()
+        parts = sum((it.amount for it in refund.allocations), refund.unapplied + refund.overpaid)
+        assert parts == refund.worth, "a refund is taken from somewhere"
+        left = self.refundable(self.entry.worth.amount)
+        if refund.amount > left:
+            raise self.beyond(left)
+        yield refund
+
+    def refundable(self, free: Decimal) -> Money:
+        """What can be paid back, as received, where so much of its worth is still free."""
+        rest = self.entry.amount - self.refunded
+        worth = self.entry.worth.amount - self.worth_refunded
+        if free >= worth:
+            return rest
+        unit = digits_and_unit(rest.currency)[1]
+        units = ROUNDING.divide(EXACT.multiply(rest.amount, free), EXACT.multiply(worth, unit))
+        return Money(unit * int(units), rest.currency)
+
+    def worth_of(self, amount: Money) -> Decimal:
+        """What a further refund is worth, so that all refunds together are worth the payment."""
+        worth = self.entry.worth
+        parts = EXACT.multiply(worth.amount, (self.refunded + amount).amount)
+        whole = Money(ROUNDING.divide(parts, self.entry.amount.amount), worth.currency)
+        return max(whole.rounded().amount - self.worth_refunded, ZERO)
+
+    def amount_of(self, worth: Decimal) -> Money:
+        """What a further refund of so much worth comes to in the currency received."""
+        amount = self.entry.amount
+        parts = EXACT.multiply(amount.amount, self.worth_refunded + worth)
+        whole = Money(ROUNDING.divide(parts, self.entry.worth.amount), amount.currency)
+        return max(whole.rounded() - self.refunded, Money.zero(amount.currency))
+
+    def beyond(self, left: Money) -> Invalid:
+        return Invalid(
+            f"Only {left} of this payment can be paid back.",
+            code="exceeds_refundable",
+            refundable=left.text,
+            currency=left.currency,
+        )
 
     def write_receipt(self, receipt: Receipt) -> Events:
         self.assert_standing()
@@ -192,6 +303,15 @@ class Payment(State[PaymentEvent]):
     def assert_standing(self) -> None:
         if self.status is Status.VOIDED:
             raise Refused("This payment is voided.", code="payment_voided")
+
+    def _assert_not_refunded(self) -> None:
+        if self.refunds:
+            raise Refused(
+                f"Of this payment {self.refunded} is refunded; what it settles is fixed.",
+                code="payment_refunded",
+                refunded=self.refunded.text,
+                currency=self.refunded.currency,
+            )
 
     def assert_amount_free(self) -> None:
         if self.from_gateway:

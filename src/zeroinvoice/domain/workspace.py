@@ -1,6 +1,7 @@
 """The workspace: one business, its settings and its tax codes; also the tenant of all its facts."""
 
 import re
+from datetime import date
 from typing import Literal, Self, assert_never
 from uuid import UUID
 from zoneinfo import ZoneInfoNotFoundError
@@ -10,7 +11,8 @@ from zeroinvoice.domain.addresses import check_email, check_language, check_leng
 from zeroinvoice.domain.lines import Tax, TaxRounding, check_tax
 from zeroinvoice.domain.series import Chronology, Numbering, Reset
 from zeroinvoice.domain.terms import parse
-from zeroinvoice.kernel.clock import zone
+from zeroinvoice.kernel.clock import local_day, zone
+from zeroinvoice.kernel.desk import Desk
 from zeroinvoice.kernel.facts import NIL, Event, Events, State
 from zeroinvoice.kernel.money import minor_units
 from zeroinvoice.kernel.refusals import Invalid, Missing, Refused
@@ -53,6 +55,7 @@ PATTERNS = {
     "invoice": NumberPattern("INV-{YYYY}-{SEQ:5}"),
     "client": NumberPattern("C-{SEQ:5}", "never"),
     "receipt": NumberPattern("RCT-{YYYY}-{SEQ:5}"),
+    "credit_note": NumberPattern("CN-{YYYY}-{SEQ:5}"),
 }
 
 
@@ -207,3 +210,9 @@ class Workspace(State[WorkspaceEvent]):
             if tax.code == code:
                 return tax
         raise Missing("There is no such tax code.")
+
+
+def today(desk: Desk) -> date:
+    """The calendar day it is in the workspace's time zone."""
+    settings = desk.open(Workspace, desk.tenant).settings
+    return local_day(desk.now, settings.time_zone)

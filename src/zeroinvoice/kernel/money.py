@@ -206,6 +206,14 @@ class Money(Value):
         return other.amount
 
 
+def positive(amount: Decimal, currency: str, what: str = "The amount") -> Money:
+    """More than nothing, in whole minor units. Raises `Invalid` `amount_not_positive`."""
+    exact = Money(amount, currency).in_units(what)
+    if exact.amount <= 0:
+        raise Invalid(f"{what} must be more than nothing.", code="amount_not_positive")
+    return exact
+
+
 class Sums(Value):
     """Totals by currency. Amounts of two currencies stand side by side, never added."""
 

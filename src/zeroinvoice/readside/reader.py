@@ -94,12 +94,13 @@ class Books:
                 self._states.popitem(last=False)
 
     @contextmanager
-    def connection(self, asked_at: float) -> Iterator[psycopg.Connection[Any]]:
-        """A pooled connection for a read that was asked for at a moment of the monotonic clock.
+    def connection(self, asked_at: float | None = None) -> Iterator[psycopg.Connection[Any]]:
+        """A pooled connection for a read asked for just now, or at a time of the monotonic clock.
 
         Time spent in a queue counts, so that many who wait do not wait one after the other.
         Raises `Unavailable` when Postgres is away, or silent for too long.
         """
+        asked_at = time.monotonic() if asked_at is None else asked_at
         if time.monotonic() > asked_at + LONGEST:
             raise Unavailable("The database does not answer in time; try again.")
         left = max(0.05, asked_at + FOR_CONNECTION - time.monotonic())
@@ -154,12 +155,10 @@ class Reader:
         return state
 
     def then(self, kind: type[S], id: UUID, *, tenant: UUID | None = None) -> S:
-        """A stream's state as `state` gives it, but blank where nothing was recorded on it yet."""
-        state = self.find(kind, id, tenant=tenant)
+        """A stream's state, at `as_of` when the request names an instant; blank before it began."""
         if self.as_of is None:
-            return state
-        facts = self.history(id)
-        then = folded(kind, id, (f for f in facts if f.at <= self.as_of))
+            return self.find(kind, id, tenant=tenant)
+        then = folded(kind, id, (f for f in self.history(id) if f.at <= self.as_of))
         return then if isinstance(then, kind) else kind(id=id)
 
     def find(self, kind: type[S], id: UUID, *, tenant: UUID | None = None) -> S:

@@ -1,0 +1,78 @@
+"""A client's credit ledger: what is left of each of their credits, oldest first, at any moment."""
+
+from datetime import date
+from typing import Self, assert_never
+from uuid import UUID
+
+from zeroinvoice.domain.credit import Credit
+from zeroinvoice.kernel.desk import Desk
+from zeroinvoice.kernel.facts import Event, Events, State
+from zeroinvoice.kernel.ids import named
+from zeroinvoice.kernel.money import Money
+from zeroinvoice.kernel.value import Value
+
+# Events
+
+
+class CreditEntered(Event):
+    """So much is left of a credit from now on; nothing, once it is used up or void."""
+
+    client_id: UUID
+    credit_id: UUID
+    left: Money
+    expires_on: date | None
+
+
+# State
+
+
+class Held(Value):
+    credit_id: UUID
+    left: Money
+    expires_on: date | None = None
+
+    def usable(self, today: date) -> bool:
+        return self.expires_on is None or today <= self.expires_on
+
+
+class CreditLedger(State[CreditEntered]):
+    """The credits with something left, in the order in which they are to be used.
+
+    It is a leg of every fact that moves a credit, so a decision that concerns all credits of a
+    client need not look for them.
+    """
+
+    held: tuple[Held, ...] = ()  # the first to expire first, then the oldest
+
+    def evolve(self, event: CreditEntered) -> Self:
+        match event:
+            case CreditEntered(credit_id=credit_id, left=left, expires_on=expires_on):
+                held = [it for it in self.held if it.credit_id != credit_id]
+                if left:
+                    held.append(Held(credit_id, left, expires_on))
+                return self.but(held=tuple(sorted(held, key=_turn)))
+            case _:
+                assert_never(event)
+
+    def enter(self, credit: Credit) -> Events:
+        known = next((it.left for it in self.held if it.credit_id == credit.id), None)
+        left = credit.remaining
+        if left != (known or Money.zero(left.currency)):
+            yield CreditEntered(credit.entry.client_id, credit.id, left, credit.entry.expires_on)
+
+
+def _turn(it: Held) -> tuple[date, UUID]:
+    """When a credit's turn is: ids are in the order of time."""
+    return it.expires_on or date.max, it.credit_id
+
+
+def ledger_of(tenant: UUID, client_id: UUID) -> UUID:
+    """The one credit ledger of a client."""
+    return named(tenant, "credits", str(client_id))
+
+
+def enter(desk: Desk, credit: Credit) -> Credit:
+    """Write what is left of a credit into its client's ledger."""
+    ledger = desk.find(CreditLedger, ledger_of(desk.tenant, credit.entry.client_id))
+    desk.record(ledger, ledger.enter(credit))
+    return credit

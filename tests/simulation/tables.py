@@ -28,7 +28,7 @@ STATEMENTS = {
     "generation": r"SELECT generation FROM checkpoints",
     "position": r"SELECT position FROM checkpoints",
     "try_lock": r"SELECT pg_try_advisory_lock\(",
-    "nothing": r"SELECT pg_advisory_|CREATE TABLE|CREATE SCHEMA|CREATE INDEX|GRANT|ANALYZE",
+    "nothing": r"SELECT (?:pg_advisory_|set_config)|CREATE (?:TABLE|SCHEMA|INDEX)|GRANT|ANALYZE",
     "schemas": r"SELECT nspname FROM pg_namespace",
     "drop": r'DROP SCHEMA IF EXISTS "(\w+)"',
     "since": r"SELECT position, tenant_id, .* FROM facts WHERE position > %s",

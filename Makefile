@@ -25,7 +25,8 @@ run: $(for_run) ## Install once, then serve everything until Ctrl-C (make run PO
 test: $(for_dev) ## Run all checks and tests, or some tests: make test T=tests/domain
 ifeq ($(strip $(T)),)
 	@$(MAKE) --no-print-directory static
-	$(python) -m pytest -n auto
+	$(python) -m pytest -n auto --ignore=tests/faults
+	$(python) -m pytest -n 0 tests/faults
 else
 	$(python) -m pytest $(T)
 endif
@@ -37,8 +38,8 @@ check: $(for_dev) ## Format, lint, types, import contracts and house rules: befo
 bench: $(for_dev) ## Measure speed and memory
 	$(python) tests/bench/run.py --out docs/benchmarks.md
 
-crash: $(for_dev) ## Kill processes and cut connections while others write, and count what was lost
-	FAULT_ROUNDS=50 $(python) -m pytest -n 0 -s tests/faults
+crash: $(for_dev) ## Break everything for hours, stage by stage: make crash S="--stages soak --soak-minutes 5"
+	PYTHONPATH=tests/bench $(python) tests/faults/crash.py $(S)
 
 sabotage: $(for_dev) ## Break the program in nine ways; a test must notice each (some: make sabotage S="S1 S7")
 	$(python) tests/sabotage/run.py $(S)

@@ -1,6 +1,6 @@
 """The long part of the faults: stage by stage, each with its figures in a file of its own.
 
-    python tests/faults/crash.py --stages rounds,soak --soak-minutes 5
+    make crash S="--stages rounds,soak --soak-minutes 5"
 
 A stage that held with this seed and these sizes is not run again, unless `--again` says so; so
 what was broken off goes on where it stopped.

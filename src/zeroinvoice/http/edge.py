@@ -6,6 +6,7 @@ from uuid import UUID
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
+from zeroinvoice.http.turnstile import Turnstile
 from zeroinvoice.kernel.ids import new_id
 
 SECURITY = [
@@ -20,6 +21,7 @@ PAGE_POLICY = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     b"img-src 'self' data:; frame-ancestors 'none'",
 )
+AT_ONCE = frozenset({"/api/health", "/api/health/", "/api/ready", "/api/ready/"})
 PRIVATE = (b"cache-control", b"no-store")
 
 
@@ -42,6 +44,7 @@ class Edge:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._turnstile = Turnstile()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -81,6 +84,8 @@ class Edge:
                 message["body"] = b""  # type: ignore[typeddict-unknown-key]
             await send(message)
 
+        if scope["path"] not in AT_ONCE:
+            await self._turnstile.turn()
         await self._app(scope, receive, sending)
 
 

@@ -133,7 +133,7 @@ class Unreadable(Unavailable):
     def __init__(self, topic: str, position: int, why: str) -> None:
         super().__init__("This was changed by another version of the program; try again later.")
         self.position = position
-        self.why = f"fact {position} is a {topic}: {why}"
+        self.why = f"fact {position}, {topic}: {why}"
 
     def __str__(self) -> str:
         return self.why
@@ -143,4 +143,4 @@ class UnknownTopic(Unreadable):
     """Its very kind is unknown."""
 
     def __init__(self, topic: str, position: int) -> None:
-        super().__init__(topic, position, "which this version does not know")
+        super().__init__(topic, position, "this version does not know its kind")

@@ -15,6 +15,8 @@ from zeroinvoice.readside.deadlines import shut
 
 PATIENCE = 0.4  # seconds for the one round trip; a database that is slower than that is away
 FRESH = 0.1  # seconds for which one look serves everybody who asks
+STANDS = 1.0  # seconds for which it will do when the next one takes its time
+SOON = 0.05  # seconds for which the next one is waited for, then
 LEAST_DISK = 100_000_000  # bytes that must be free where this machine keeps its data
 
 LOOK = (
@@ -64,12 +66,19 @@ class Pulse:
         self._looking: asyncio.Task[Checks] | None = None
         self._asking: asyncio.Task[list[tuple[Any, ...]]] | None = None
         self._seen_at = 0.0
+        self._last: Checks | None = None
 
     async def checks(self) -> Checks:
-        """How things are. All who ask within a tenth of a second share one look."""
-        looking = self._looking
-        if looking is None or (looking.done() and time.monotonic() - self._seen_at > FRESH):
+        """How things are. All who ask within a tenth of a second share one look.
+
+        When the database is busy, the last look is shown; it is never older than a second.
+        """
+        looking, age = self._looking, time.monotonic() - self._seen_at
+        if looking is None or (looking.done() and age > FRESH):
             looking = self._looking = asyncio.create_task(self._look())
+        if self._last is not None and age < STANDS:
+            await asyncio.wait({looking}, timeout=SOON)
+            return self._last
         return await asyncio.shield(looking)
 
     async def close(self) -> None:
@@ -90,7 +99,8 @@ class Pulse:
         writes = "accepted" if db == "up" and self._accepts() else "refused"
         progress = self._progress(rows) if rows else {}
         self._seen_at = time.monotonic()
-        return Checks(db, writes, progress, disk)
+        self._last = Checks(db, writes, progress, disk)
+        return self._last
 
     async def _rows(self) -> list[tuple[Any, ...]]:
         """What the database says; nothing when that does not come in time.

@@ -4,7 +4,9 @@
 printed with its last steps, runs the same again, and belongs into `seeds.txt` once mended.
 """
 
+import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,13 @@ MANY = int(os.environ.get("SIM_SEEDS", "1" if "SIM_SEED" in os.environ else "100
 SHARE = 25  # seeds in one test, so that several processes can share them out
 LINES = (Path(__file__).parent / "seeds.txt").read_text().splitlines()
 KEPT = [int(line.split()[0]) for line in LINES if line and not line.startswith("#")]
+
+
+@pytest.fixture(autouse=True)
+def tidied() -> Iterator[None]:
+    """Worlds refer to themselves, and a projector in this process makes collections rare."""
+    yield
+    gc.collect()
 
 
 @pytest.mark.parametrize("first", range(FIRST, FIRST + MANY, SHARE))

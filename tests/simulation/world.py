@@ -160,6 +160,7 @@ class World:
         except Halted:
             assert projector.name in self.poisoned
         finally:
+            gc.unfreeze()
             connection.close()
 
     def _move_a_clock(self) -> None:

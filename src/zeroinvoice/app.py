@@ -99,6 +99,9 @@ def run(settings: Settings, database_url: str) -> None:
             date_header=False,
             proxy_headers=False,
             backlog=2048,
+            # Longer than clients and proxies keep idle connections, so that it is they who close
+            # them: a request on one that we close at the same moment would be lost.
+            timeout_keep_alive=75,
             timeout_graceful_shutdown=4,
         )
         uvicorn.Server(config).run(sockets=[bound])

@@ -29,7 +29,7 @@ log = structlog.get_logger()
 REST = 4  # times as long as a round took, before the next
 LONGEST_REST = 0.010  # seconds
 POLL = 1.0  # seconds without a hint after which a worker looks for itself
-LONGEST_WAIT = 2.0  # seconds between tries while the database is away
+LONGEST_WAIT = 1.0  # seconds between tries while the database is away
 TRIES = 3  # of a fact whose fold raises, before its projection is said to stand still
 LONGEST_PAUSE = 30.0  # seconds between tries after that
 

@@ -101,7 +101,7 @@ def during(
 
 def recovered(office: Office) -> bool:
     """Whether reading one, reading many and health all work."""
-    with office.http(timeout=2) as http:
+    with office.http(timeout=3) as http:
         for path in ("/api/invoices", "/api/workspace", "/api/clients/search?q=x", "/api/health"):
             try:
                 if http.get(path).status_code != 200:

@@ -1,6 +1,8 @@
 """200 clients at once: back-pressure, not collapse (G20)."""
 
 import random
+import time
+from http.client import HTTPConnection
 from typing import Any
 
 import pytest
@@ -37,3 +39,14 @@ def test_200_clients_are_answered_or_turned_away_and_nothing_collapses(
     assert not seen.health_failed
     assert seen.memory_growth <= MOST_GROWTH
     assert seen.normal_after <= NORMAL_WITHIN
+
+
+def test_a_connection_that_was_idle_is_still_there(installation: Any) -> None:
+    """Whoever keeps connections for five seconds, as is usual, is not cut off at that moment."""
+    connection = HTTPConnection("127.0.0.1", installation.port, timeout=5)
+    for pause in (0, 5.5):
+        time.sleep(pause)
+        connection.request("GET", "/api/health")
+        answer = connection.getresponse()
+        assert (answer.status, answer.read() != b"") == (200, True)
+    connection.close()

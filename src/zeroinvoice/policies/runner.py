@@ -30,7 +30,7 @@ REST = 0.05  # seconds between two looks, so that many facts share one
 POLL = 1.0  # seconds without a hint after which the journal is looked at anyway
 READ = 500  # facts at a time
 MOST_PENDING = 1_000  # actions in hand; no more facts are read until some are done
-LONGEST_WAIT = 2.0  # seconds between tries while the database is away
+LONGEST_WAIT = 1.0  # seconds between tries while the database is away
 LONGEST_PAUSE = 60.0  # seconds between two tries of one action
 KEPT_FOR = timedelta(hours=72)  # idempotency keys, after which they mean a new request
 TIDY = 3_600.0  # seconds between two removals of older ones

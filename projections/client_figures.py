@@ -74,7 +74,7 @@ receipts = read_table(
     Column("invoice_id", Uuid, nullable=False),
     Column("client_id", Uuid, nullable=False),
     Column("currency", Text, nullable=False),
-    Column("amount", Numeric, nullable=False),
+    Column("amount", Numeric, nullable=False),  # negative where it was paid back
     Column("received_on", Date, nullable=False),
     Column("days", Integer, nullable=False),  # from the issue date
     Column("recorded_at", DateTime(timezone=True), nullable=False),
@@ -124,8 +124,8 @@ def project(rows: Rows, parts: Rows, moved: Rows, left: Rows, fact: Fact) -> Non
             _receive(rows, parts, fact, part, event.amount, event.received_on)
         case InvoicePaymentReversed(payment_id=payment_id, amount=amount):
             _take_back(rows, parts, fact, named(id, str(payment_id)), amount)
-        case InvoicePaymentRefunded(payment_id=payment_id, amount=amount):
-            _take_back(rows, parts, fact, named(id, str(payment_id)), amount)
+        case InvoicePaymentRefunded() as event:
+            _pay_back(rows, parts, fact, event)
         case InvoiceCredited(application_id=application_id) as event:
             _receive(rows, parts, fact, application_id, event.amount, event.applied_on)
             parts.set(application_id, in_money=event.type in IN_MONEY)
@@ -195,6 +195,25 @@ def _take_back(rows: Rows, parts: Rows, fact: Fact, part: UUID, amount: Decimal)
     else:
         parts.remove(part)
     rows.set(fact.stream, paid=row["paid"] - amount, paid_on=None)
+
+
+def _pay_back(rows: Rows, parts: Rows, fact: Fact, event: InvoicePaymentRefunded) -> None:
+    """What was collected on one day is paid back on another; each counts on its own."""
+    row = rows.get(fact.stream)
+    known = parts.get(named(fact.stream, str(event.payment_id)))
+    assert row is not None
+    assert known is not None
+    parts.add(
+        named(fact.stream, str(event.refund_id)),
+        invoice_id=fact.stream,
+        client_id=row["client_id"],
+        currency=row["currency"],
+        amount=-event.amount,
+        received_on=event.refunded_on,
+        days=known["days"],
+        recorded_at=fact.at,
+    )
+    rows.set(fact.stream, paid=row["paid"] - event.amount, paid_on=None)
 
 
 projector = Projector("client_figures", 2, (bills, receipts, moves, lefts), project)
@@ -311,9 +330,9 @@ def _collected(of: _Whose, period: Period) -> list[tuple[Any, ...]]:
             receipt.currency,
             func.coalesce(func.sum(receipt.amount).filter(within), 0),
             func.coalesce(func.sum(receipt.amount * receipt.days).filter(within), 0),
-            func.count().filter(within),
+            func.count().filter(within, receipt.amount > 0),
             func.sum(receipt.amount),
-            func.max(receipt.recorded_at),
+            func.max(receipt.recorded_at).filter(receipt.amount > 0),
         )
         .where(receipt.in_money)
         .group_by(receipt.currency)

@@ -153,6 +153,7 @@ def test_a_written_off_invoice_gives_nothing_back(shop: Any) -> None:
         ({"amount": "0"}, "amount_not_positive"),
         ({"amount": "1.001"}, "too_many_decimals"),
         ({"refunded_on": "2099-01-01"}, "refunded_in_future"),
+        ({"refunded_on": "2020-01-01"}, "refunded_before_received"),
         ({"reference": "x" * 256}, "text_too_long"),
         ({"method": "stripe"}, "not_paid_through_stripe"),
     ],

@@ -1,6 +1,7 @@
 """Credits as lists, balances, summaries and figures show them."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -243,12 +244,13 @@ def test_figures_tell_what_credits_settle_and_what_is_left_of_them(desk: Desk) -
     desk.credit("30", expires_on=ahead(1))
     desk.do(gift["id"], "apply", invoice_id=invoice["id"], amount="60")
     part = desk.do(prepaid["id"], "apply", invoice_id=invoice["id"])["applications"][0]
-    payment = desk.paid(invoice_id=invoice["id"], amount="40")
+    payment = desk.paid(invoice_id=invoice["id"], amount="40", received_on=ahead(-5))
     it = desk.figures()
     assert it["outstanding"] == {"USD": "50.00"}
     assert it["collected"] == it["lifetime_value"] == {"USD": "90.00"}
     assert it["credits_available"] == {"USD": "50.00"}
-    assert it["monthly"][0]["collected"] == {"USD": "90.00"}
+    months = [Decimal(month["collected"].get("USD", 0)) for month in it["monthly"]]
+    assert sum(months) == 90
     desk.refund(payment["id"], amount="15")
     desk.do(prepaid["id"], "unapply", application_id=part["application_id"])
     it = desk.figures()
@@ -256,6 +258,10 @@ def test_figures_tell_what_credits_settle_and_what_is_left_of_them(desk: Desk) -
     assert it["credits_available"] == {"USD": "100.00"}
     assert desk.figures(to=ahead(-1))["credits_available"] == {"USD": "0.00"}
     assert desk.figures(to=ahead(2))["credits_available"] == {"USD": "70.00"}
+    desk.refund(payment["id"], amount="5", refunded_on=ahead(-3))
+    before = desk.figures(to=ahead(-2))
+    assert (before["outstanding"], before["collected"]) == ({"USD": "0.00"}, {"USD": "35.00"})
+    assert desk.figures()["collected"] == {"USD": "20.00"}
     assert desk.figures(currency="EUR")["credits_available"] == {}
 
 

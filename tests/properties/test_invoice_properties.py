@@ -206,7 +206,8 @@ class Books(RuleBasedStateMachine):
     def pay_back(self, payment: UUID, part: int) -> None:
         share = Money(self.invoice.paid_by(payment) * part / 100, self.invoice.currency).rounded()
         if share:
-            self.record(self.invoice.pay_back(payment, share.amount))
+            back = InvoicePaymentRefunded(payment, REQUEST, share.amount, DAY)
+            self.record(self.invoice.pay_back(back))
 
     @rule(credit=st.sampled_from(CREDITS), part=st.sampled_from([1, 30, 100, 101]))
     def credit(self, credit: UUID, part: int) -> None:

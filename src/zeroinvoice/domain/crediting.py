@@ -8,6 +8,7 @@ import msgspec
 
 from zeroinvoice.domain import refunding
 from zeroinvoice.domain.account import owe_again, settle
+from zeroinvoice.domain.addresses import check_length
 from zeroinvoice.domain.client import Client
 from zeroinvoice.domain.credit import (
     Credit,
@@ -31,6 +32,7 @@ from zeroinvoice.kernel.money import ZERO, Exact, Money, in_units, minor_units, 
 from zeroinvoice.kernel.refusals import Invalid, Refused
 from zeroinvoice.kernel.value import Value
 
+LONGEST = 500  # characters of a reason
 MOST_APPLIED = 100  # credits that one invoice takes by itself when it is issued
 
 
@@ -126,6 +128,7 @@ def unapply(desk: Desk, client_id: UUID, credit_id: UUID, application_id: UUID) 
 
 def void(desk: Desk, client_id: UUID, credit_id: UUID, reason: str | None) -> Credit:
     """Take a credit back that should not have been issued and of which nothing is used."""
+    check_length("reason", reason, LONGEST)
     credit = _own(desk, client_id, credit_id)
     entry = credit.entry
     if entry.payment_id is not None:

@@ -381,11 +381,11 @@ class Invoice(State[InvoiceEvent]):
         """What of a payment stands here."""
         return self.received.by(payment_id)
 
-    def pay_back(self, payment_id: UUID, amount: Decimal) -> Events:
+    def pay_back(self, refunded: InvoicePaymentRefunded) -> Events:
         """Let go of a part of a payment that is paid back to the client; it is due again."""
-        assert 0 < amount <= self.paid_by(payment_id), "what is paid back was paid"
+        assert 0 < refunded.amount <= self.paid_by(refunded.payment_id), "it was paid"
         self._assert_not_written_off()
-        yield InvoicePaymentRefunded(payment_id, amount)
+        yield refunded
 
     def overpay(self, payment_id: UUID, credit_id: UUID, amount: Decimal) -> Events:
         yield InvoiceOverpaymentRecorded(payment_id, credit_id, amount)

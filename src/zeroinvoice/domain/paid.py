@@ -27,7 +27,9 @@ class InvoicePaymentRefunded(Event):
     """A part of what a payment had settled here was paid back, and is owed again."""
 
     payment_id: UUID
+    refund_id: UUID
     amount: Decimal
+    refunded_on: date
 
 
 class InvoiceOverpaymentRecorded(Event):

@@ -10,6 +10,7 @@ from zeroinvoice.domain.client import Client
 from zeroinvoice.domain.credit import Credit, CreditRefunded, RefundMethod
 from zeroinvoice.domain.credit_ledger import enter
 from zeroinvoice.domain.invoice import Invoice
+from zeroinvoice.domain.paid import InvoicePaymentRefunded
 from zeroinvoice.domain.payment import Allocation, Payment, PaymentRefunded
 from zeroinvoice.domain.workspace import today
 from zeroinvoice.kernel.desk import Desk
@@ -60,6 +61,13 @@ def refund_payment(desk: Desk, payment_id: UUID, asked: RefundPayment) -> Paymen
     worth = payment.worth_of(amount)
     if amount > left or worth > (free + kept).amount:
         raise payment.beyond(left)
+    day = _day(desk, asked.refunded_on)
+    if day < payment.entry.received_on:
+        raise Invalid(
+            f"It was received on {payment.entry.received_on} and cannot go back before.",
+            code="refunded_before_received",
+            received_on=str(payment.entry.received_on),
+        )
     unapplied, overpaid, allocations = _taken(payment, kept.amount, worth)
     refund = PaymentRefunded(
         refund_id=desk.new_id(),
@@ -69,28 +77,12 @@ def refund_payment(desk: Desk, payment_id: UUID, asked: RefundPayment) -> Paymen
         overpaid=overpaid,
         allocations=allocations,
         method=asked.method,
-        refunded_on=_day(desk, asked.refunded_on),
+        refunded_on=day,
         reference=_checked(asked.reference),
         note=asked.note,
     )
     payment = desk.record(payment, payment.refund(refund))
-    for it in refund.allocations:
-        invoice = desk.open(Invoice, it.invoice_id)
-        invoice = desk.record(invoice, invoice.pay_back(payment.id, it.amount))
-        invoice.credited.assert_covered(invoice.paid)
-    if credit is not None and refund.overpaid:
-        drawn = CreditRefunded(
-            refund_id=refund.refund_id,
-            amount=refund.overpaid,
-            method=refund.method,
-            refunded_on=refund.refunded_on,
-            reference=refund.reference,
-            note=refund.note,
-            payment_id=payment.id,
-        )
-        enter(desk, desk.record(credit, credit.refund(drawn, today(desk))))
-        _no_longer_overpaid(desk, payment, refund.overpaid)
-    owe_again(desk, payment.entry.client_id, refund.refund_id, Money(worth, free.currency))
+    _legs(desk, payment, credit, refund)
     return payment
 
 
@@ -143,6 +135,29 @@ def pay_out(desk: Desk, credit: Credit, refund: CreditRefunded) -> Credit:
         _no_longer_overpaid(desk, desk.record(payment, payment.refund(back)), refund.amount)
     owe_again(desk, entry.client_id, refund.refund_id, Money(refund.amount, credit.currency))
     return credit
+
+
+def _legs(desk: Desk, payment: Payment, credit: Credit | None, refund: PaymentRefunded) -> None:
+    """Record a refund on its invoices, on the credit of the payment and on the account."""
+    for it in refund.allocations:
+        part = InvoicePaymentRefunded(payment.id, refund.refund_id, it.amount, refund.refunded_on)
+        invoice = desk.open(Invoice, it.invoice_id)
+        invoice = desk.record(invoice, invoice.pay_back(part))
+        invoice.credited.assert_covered(invoice.paid)
+    if credit is not None and refund.overpaid:
+        drawn = CreditRefunded(
+            refund_id=refund.refund_id,
+            amount=refund.overpaid,
+            method=refund.method,
+            refunded_on=refund.refunded_on,
+            reference=refund.reference,
+            note=refund.note,
+            payment_id=payment.id,
+        )
+        enter(desk, desk.record(credit, credit.refund(drawn, today(desk))))
+        _no_longer_overpaid(desk, payment, refund.overpaid)
+    worth = Money(refund.worth, payment.entry.worth.currency)
+    owe_again(desk, payment.entry.client_id, refund.refund_id, worth)
 
 
 def _taken(

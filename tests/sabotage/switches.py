@@ -66,9 +66,9 @@ def checkpoint_apart(patch: Patch) -> None:
             connection.execute(MOVE, [self._position, len(facts), name, position], prepare=True)
         return len(facts)
 
-    def write_dirty(self: Rows) -> None:
-        self._stored.update(self._dirty)
-        written(self)
+    def write_dirty(self: Rows, ids: list[Any]) -> None:
+        self._stored.update(ids)
+        written(self, ids)
 
     patch(Follower, "step", step)
     patch(Rows, "_write_dirty", write_dirty)

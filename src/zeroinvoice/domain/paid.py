@@ -99,8 +99,10 @@ class Paid(Value):
         return sum((it.amount for it in self.parts if it.payment_id == payment_id), ZERO)
 
     def _less(self, event: InvoicePaymentRefunded) -> tuple[PaymentPart, ...]:
-        parts = (
-            it.but(amount=it.amount - event.amount) if it.payment_id == event.payment_id else it
-            for it in self.parts
-        )
+        left, parts = event.amount, list(self.parts)
+        for number, it in reversed(list(enumerate(parts))):  # the latest part first
+            if it.payment_id == event.payment_id:
+                back = min(left, it.amount)
+                parts[number] = it.but(amount=it.amount - back)
+                left -= back
         return tuple(it for it in parts if it.amount)

@@ -10,7 +10,7 @@ import structlog
 
 from zeroinvoice.journal.application import Journal
 from zeroinvoice.journal.mapper import Unreadable
-from zeroinvoice.journal.schema import CHANNEL, WORK_ROLE, conninfo
+from zeroinvoice.journal.schema import AWAY, CHANNEL, WORK_ROLE, conninfo
 from zeroinvoice.journal.store import Lost
 from zeroinvoice.readside.projector import (
     LIVE_BATCH,
@@ -61,7 +61,7 @@ class Worker:
                     self._refresh(connection)
                     pause = 0.1
                     self._follow(connection, ear)
-            except (psycopg.OperationalError, psycopg.InterfaceError, Lost) as lost:
+            except (*AWAY, Lost) as lost:
                 log.warning("database away", reason=str(lost).strip(), retry_in=pause)
                 self._stop.wait(pause)
                 pause = min(pause * 2, LONGEST_WAIT)

@@ -29,6 +29,15 @@ SUPERVISE = Path(__file__).with_name("supervise.py")
 SESSIONS = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE %s ORDER BY pid"
 
 
+def free_port() -> int:
+    """A port below those that the system gives to whoever connects somewhere meanwhile."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
 @contextlib.contextmanager
 def folder() -> Iterator[Path]:
     """A folder for an installation's data; as root, Postgres is another user and must get in."""
@@ -47,9 +56,7 @@ class Installation:
     def __init__(
         self, data: Path, *, program: Sequence[str] = PROGRAM, api_processes: int = 2, **env: str
     ) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.data = data
         self.program = tuple(program)
         self.env = {

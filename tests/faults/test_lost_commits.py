@@ -23,10 +23,10 @@ def test_of_100_lost_answers_to_commit_each_resolves_to_one_effect(
         office = open_office(installation)
         attempts = [it for it in prepared(office, rng, LOST * 2) if it.operation.effect][:LOST]
         proxy.whose, proxy.fault = "zeroinvoice committer", "drop commit"
-        for number, it in enumerate(attempts, 1):
-            # Once for each: when it asks whether it happened, the committer commits nothing.
+        for it in attempts:
+            before = proxy.fired
             send(office, [it], threads=1)
-            assert proxy.fired == number, "the proxy dropped no answer to the committer"
+            assert proxy.fired > before, "the proxy dropped no answer to the committer"
         proxy.fault = ""
         outcomes = [it.outcome for it in attempts]
         everything_holds(installation.database(), office, attempts, Records())

@@ -1,6 +1,8 @@
 """The journal's order: whoever writes however, a reader that follows misses and repeats nothing."""
 
+import os
 import random
+import signal
 import threading
 import time
 from collections import defaultdict
@@ -9,8 +11,12 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from barriers import wait_for
+from barriers import await_blocked, wait_for
+from checks import resolve
 from eventsourcing.persistence import StoredEvent
+from operations import prepared
+from records import Records
+from rounds import send
 
 from zeroinvoice.journal.application import Journal
 from zeroinvoice.journal.mapper import GENESIS, StoredFact
@@ -185,3 +191,31 @@ def test_the_lock_outlives_no_writer(url: str) -> None:
     with pytest.raises(psycopg.errors.IdleInTransactionSessionTimeout):
         stopped.commit()
     stopped.close()
+
+
+def test_a_process_that_stops_with_the_lock_in_its_hands_is_nobodys_error(
+    install: Any, open_office: Any, rng: random.Random
+) -> None:
+    """G5, G22: its session is ended; when it wakes, what it had begun is decided once more."""
+    installation = install(api_processes=1)
+    url = installation.database()
+    (api,) = installation.start_by_hand("api")
+    office = open_office(installation)
+    (first, second) = prepared(office, rng, 2, "send invoice")
+    send(office, [first])
+    (it,) = prepared(office, rng, 1, "record payment")
+    with psycopg.connect(url) as obstacle:
+        obstacle.execute("LOCK TABLE answers IN ACCESS EXCLUSIVE MODE")
+        sending = threading.Thread(target=send, args=(office, [it, second]))
+        sending.start()
+        await_blocked(url, "zeroinvoice committer")  # it holds the journal's lock
+        os.kill(api.pid, signal.SIGSTOP)
+    with psycopg.connect(conninfo(url, API_ROLE, application=NAME), autocommit=True) as other:
+        free = f"SELECT pg_try_advisory_xact_lock({ORDER_LOCK})"
+        wait_for(lambda: other.execute(free).fetchone() == (True,), "the lock", 7)
+    os.kill(api.pid, signal.SIGCONT)
+    sending.join()  # a 500 would have raised
+    resolve(office, [one for one in (it, second) if one.outcome == "unknown"])
+    records = Records().read(url)
+    for one in (first, second, it):
+        assert one.operation.effects(records.marked[one.mark]) == 1

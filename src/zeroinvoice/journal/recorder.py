@@ -24,7 +24,7 @@ from eventsourcing.postgres import (
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from zeroinvoice.journal.mapper import GENESIS, StoredFact, link
-from zeroinvoice.journal.schema import CHANNEL, ORDER_LOCK
+from zeroinvoice.journal.schema import AWAY, CHANNEL, ORDER_LOCK
 
 Row = tuple[
     int, UUID, UUID, int, str, str, bytes
@@ -84,12 +84,12 @@ class RolePool(PostgresDatastore):
             self.pool.open()
             with self.pool.connection() as connection:
                 yield connection
-        except (psycopg.OperationalError, PoolTimeout) as lost:
-            raise OperationalError(str(lost)) from lost
         except psycopg.IntegrityError as clash:
             raise IntegrityError(str(clash)) from clash
         except psycopg.InterfaceError as broken:
             raise InterfaceError(str(broken)) from broken
+        except (*AWAY, PoolTimeout) as lost:
+            raise OperationalError(str(lost)) from lost
         except psycopg.Error as other:
             raise PersistenceError(str(other)) from other
 

@@ -5,6 +5,14 @@ from psycopg import sql
 
 ORDER_LOCK = 4711  # the advisory lock every append takes, in the database and before any position
 CHANNEL = "zeroinvoice_facts"
+# What psycopg raises when the session is over or nothing can be had of the database just now.
+# The last two are ours: whoever stops inside a transaction is ended (see `conninfo`).
+AWAY = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+    psycopg.errors.TransactionTimeout,
+)
 API_ROLE = "zeroinvoice_api"  # appends and reads facts, reads the read models
 WORK_ROLE = "zeroinvoice_work"  # reads facts, keeps the read models, destroys keys
 KEEPER_ROLE = "zeroinvoice_keeper"  # wraps the vault's keys anew

@@ -1,11 +1,13 @@
 """What the committer needs of a database, and Postgres behind it."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from zeroinvoice.journal.recorder import (
     COLUMNS,
@@ -18,10 +20,12 @@ from zeroinvoice.journal.recorder import (
     Row,
     columns_of,
 )
-from zeroinvoice.journal.schema import CHANNEL
+from zeroinvoice.journal.schema import AWAY, CHANNEL
 from zeroinvoice.kernel.desk import Place
 from zeroinvoice.kernel.value import Value
 
+INTRANS = TransactionStatus.INTRANS
+LONGEST = 10  # seconds of one transaction; it is a matter of milliseconds
 TAIL = 4_000  # rows of other processes that a committer catches up on; beyond, it starts afresh
 
 ANSWERS = "SELECT key, fingerprint, outcome FROM answers WHERE key = ANY(%b::bytea[])"
@@ -81,11 +85,20 @@ class Store(Protocol):
 
 
 class PostgresStore:
-    """The committer's one connection. Two round trips a batch: look under the lock, commit."""
+    """The committer's one connection. Two round trips a batch: look under the lock, commit.
+
+    It stays in pipeline mode, and every turn ends with a Sync, with nothing after it: the
+    database counts how long a session is idle in a transaction only from a Sync to the next
+    message. (psycopg ends a pipeline with a Sync and a Flush, after which it counts no more, and
+    a process that is stopped there would keep the lock for ever.)
+    """
 
     def __init__(self, conninfo: str) -> None:
         self._conninfo = conninfo
         self._connection: psycopg.Connection[Any] | None = None
+        self._pipeline: psycopg.Pipeline | None = None
+        self._leaving = ExitStack()  # the pipeline
+        self._wrote = False  # something, in this transaction
 
     def begin(self, after: int, streams: Sequence[Place], keys: Sequence[bytes]) -> Opening:
         """Take the order lock and read, in one round trip, what the batch needs.
@@ -93,27 +106,28 @@ class PostgresStore:
         Raises `Lost` when the database is away or the lock is not to be had in time.
         """
         try:
-            connection = self._connected()
-            with connection.pipeline():
-                connection.execute("BEGIN", prepare=True)
-                connection.execute(LOCK, prepare=True)
-                head = connection.execute(HEAD, prepare=True)
-                tail = connection.execute(SINCE, [after, TAIL], prepare=True, binary=True)
-                found = rows = None
-                if streams:
-                    rows = connection.execute(NEWER, _wanted(streams), prepare=True, binary=True)
-                if keys:
-                    found = connection.execute(ANSWERS, [list(keys)], prepare=True, binary=True)
-                position = (head.fetchone() or (0,))[0]
-                return Opening(
-                    position,
-                    None if position - after > TAIL else tail.fetchall(),
-                    rows.fetchall() if rows else [],
-                    [Answer(*row) for row in found.fetchall()] if found else [],
-                )
-        except (psycopg.OperationalError, psycopg.InterfaceError) as lost:
+            connection, pipeline = self._connected()
+            self._wrote = False
+            connection.execute("BEGIN", prepare=True)
+            connection.execute(LOCK, prepare=True)
+            head = connection.execute(HEAD, prepare=True)
+            tail = connection.execute(SINCE, [after, TAIL], prepare=True, binary=True)
+            found = rows = None
+            if streams:
+                rows = connection.execute(NEWER, _wanted(streams), prepare=True, binary=True)
+            if keys:
+                found = connection.execute(ANSWERS, [list(keys)], prepare=True, binary=True)
+            pipeline.sync()
+        except AWAY as lost:
             self._drop()
             raise Lost(str(lost)) from lost
+        position = (head.fetchone() or (0,))[0]
+        return Opening(
+            position,
+            None if position - after > TAIL else tail.fetchall(),
+            rows.fetchall() if rows else [],
+            [Answer(*row) for row in found.fetchall()] if found else [],
+        )
 
     def load(self, streams: Sequence[Place]) -> list[Row]:
         """All facts of some streams, as they are under the lock."""
@@ -130,21 +144,23 @@ class PostgresStore:
         Raises `Rejected` when the database refused it, `Ambiguous` when its answer was lost.
         """
         assert self._connection is not None
+        assert self._pipeline is not None
+        self._wrote = True
         try:
-            with self._connection.pipeline():
-                if rows:
-                    self._connection.execute(INSERT, columns_of(rows), prepare=True)
-                if answers:
-                    keys, prints, outcomes = zip(
-                        *((a.key, a.fingerprint, a.outcome) for a in answers), strict=True
-                    )
-                    self._connection.execute(
-                        INSERT_ANSWERS, [at, list(keys), list(prints), list(outcomes)], prepare=True
-                    )
-                self._connection.execute("COMMIT", prepare=True)
-                if rows:  # a hint to projectors and policies, in a transaction of its own
-                    self._connection.execute(f"NOTIFY {CHANNEL}", prepare=True)
-        except (psycopg.OperationalError, psycopg.InterfaceError) as lost:
+            if rows:
+                self._connection.execute(INSERT, columns_of(rows), prepare=True)
+            if answers:
+                keys, prints, outcomes = zip(
+                    *((a.key, a.fingerprint, a.outcome) for a in answers), strict=True
+                )
+                self._connection.execute(
+                    INSERT_ANSWERS, [at, list(keys), list(prints), list(outcomes)], prepare=True
+                )
+            self._connection.execute("COMMIT", prepare=True)
+            if rows:  # a hint to projectors and policies, in a transaction of its own
+                self._connection.execute(f"NOTIFY {CHANNEL}", prepare=True)
+            self._pipeline.sync()
+        except AWAY as lost:
             self._drop()
             raise Ambiguous(str(lost)) from lost
         except psycopg.Error as refused:
@@ -152,11 +168,19 @@ class PostgresStore:
             raise Rejected(str(refused)) from refused
 
     def rollback(self) -> None:
-        """Give up the transaction and the lock; a broken connection is given up with it."""
-        if self._connection is None:
+        """Give the lock back. The connection is given up where anything was written or failed.
+
+        Else nothing is there to be taken back, and a COMMIT does: after a ROLLBACK psycopg
+        would prepare every statement anew, and in a pipeline in the wrong order.
+        """
+        if self._connection is None or self._pipeline is None:
+            return
+        if self._wrote or self._connection.info.transaction_status is not INTRANS:
+            self._drop()
             return
         try:
-            self._connection.execute("ROLLBACK", prepare=True)
+            self._connection.execute("COMMIT", prepare=True)
+            self._pipeline.sync()
         except psycopg.Error:
             self._drop()
 
@@ -175,21 +199,27 @@ class PostgresStore:
 
     def _read(self, query: str, params: Sequence[Any]) -> list[Any]:
         try:
-            connection = self._connected()
-            return connection.execute(query, params, prepare=True, binary=True).fetchall()
-        except (psycopg.OperationalError, psycopg.InterfaceError) as lost:
+            connection, pipeline = self._connected()
+            found = connection.execute(query, params, prepare=True, binary=True)
+            pipeline.sync()
+            return found.fetchall()
+        except AWAY as lost:
             self._drop()
             raise Lost(str(lost)) from lost
 
-    def _connected(self) -> psycopg.Connection[Any]:
-        if self._connection is None or self._connection.closed:
+    def _connected(self) -> tuple[psycopg.Connection[Any], psycopg.Pipeline]:
+        if self._connection is None or self._pipeline is None or self._connection.closed:
+            self._drop()
             self._connection = _connect(self._conninfo)
-        return self._connection
+            self._pipeline = self._leaving.enter_context(self._connection.pipeline())
+        return self._connection, self._pipeline
 
     def _drop(self) -> None:
-        broken, self._connection = self._connection, None
+        broken, self._connection, self._pipeline = self._connection, None, None
         if broken is not None:
-            broken.close()
+            broken.close()  # first, so that leaving the pipeline waits for nobody
+        with suppress(psycopg.Error):
+            self._leaving.close()
 
 
 def _connect(conninfo: str) -> psycopg.Connection[Any]:
@@ -198,6 +228,8 @@ def _connect(conninfo: str) -> psycopg.Connection[Any]:
     # small is kept, and would read the whole of it later.
     for other_way in ("seqscan", "hashjoin", "mergejoin"):
         connection.execute(f"SET enable_{other_way} = off")
+    if connection.info.server_version >= 170_000:  # which can end what is stopped anywhere
+        connection.execute(f"SET transaction_timeout = '{LONGEST}s'")
     return connection
 
 

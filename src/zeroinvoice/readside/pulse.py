@@ -110,6 +110,8 @@ class Pulse:
         asking = self._asking
         if asking is None or asking.done():
             asking = self._asking = asyncio.create_task(self._ask())
+            # Nobody hears of one that fails later, and nobody needs to.
+            asking.add_done_callback(lambda it: it.cancelled() or it.exception())
         await asyncio.wait({asking}, timeout=PATIENCE)
         if not asking.done():
             if self._connection is not None:

@@ -17,6 +17,7 @@ from sqlalchemy import Select, Table, select
 from zeroinvoice.journal.application import Journal
 from zeroinvoice.journal.mapper import GENESIS, FactMapper
 from zeroinvoice.journal.recorder import NEWER, RECONNECT
+from zeroinvoice.journal.schema import AWAY
 from zeroinvoice.kernel.clock import local_day
 from zeroinvoice.kernel.facts import Fact, State, folded
 from zeroinvoice.kernel.refusals import BadInput, Missing, Unavailable
@@ -110,7 +111,7 @@ class Books:
                 self._deadlines.cut(connection, asked_at + LONGEST),
             ):
                 yield connection
-        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as lost:
+        except (*AWAY, PoolTimeout) as lost:
             raise Unavailable("The database cannot be reached; try again.") from lost
 
 

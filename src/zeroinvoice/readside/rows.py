@@ -10,6 +10,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import Table
 
+from zeroinvoice.journal.schema import AWAY
 from zeroinvoice.kernel.facts import Fact
 from zeroinvoice.readside.tables import DIALECT
 
@@ -264,7 +265,7 @@ class Books:
         try:
             for unit in units:
                 unit.flush(held)
-        except (psycopg.OperationalError, psycopg.InterfaceError):
+        except AWAY:
             raise  # the database is away; the facts are not to blame
         except psycopg.Error as fault:
             raise Halted(self.name, facts[0].position, fault) from fault

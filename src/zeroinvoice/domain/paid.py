@@ -99,10 +99,11 @@ class Paid(Value):
         return sum((it.amount for it in self.parts if it.payment_id == payment_id), ZERO)
 
     def _less(self, event: InvoicePaymentRefunded) -> tuple[PaymentPart, ...]:
-        left, parts = event.amount, list(self.parts)
-        for number, it in reversed(list(enumerate(parts))):  # the latest part first
-            if it.payment_id == event.payment_id:
-                back = min(left, it.amount)
-                parts[number] = it.but(amount=it.amount - back)
-                left -= back
-        return tuple(it for it in parts if it.amount)
+        """The parts without what was paid back, the latest of a payment first."""
+        left, kept = event.amount, []
+        for it in reversed(self.parts):
+            back = min(left, it.amount) if it.payment_id == event.payment_id else ZERO
+            left -= back
+            if it.amount > back:
+                kept.append(it.but(amount=it.amount - back))
+        return tuple(reversed(kept))

@@ -136,7 +136,7 @@ def test_what_is_not_there_is_missing() -> None:
 def test_a_number_is_sealed_to_the_id_that_is_drawn_for_its_account() -> None:
     """A6-3: and a decision that is run again with the same ids seals the same."""
 
-    def run(ids: tuple[UUID, ...] = ()) -> tuple[Desk, UUID]:
+    def run(ids: list[UUID] | None = None) -> tuple[Desk, UUID]:
         known: dict[Any, Any] = {Client: Client.after(ClientAdded(Profile("Acme", "EUR")))}
         desk = Desk(
             NIL, NOW, lambda kind, place: known.get(kind, kind()).but(id=place[1]), None, ids
@@ -152,7 +152,7 @@ def test_a_number_is_sealed_to_the_id_that_is_drawn_for_its_account() -> None:
         return desk, account_id
 
     desk, account_id = run()
-    again, same = run((account_id,))
+    again, same = run([account_id])
     assert same == account_id
     assert [it[2] for it in again.recorded] == [it[2] for it in desk.recorded]
     (event,) = (it[2] for it in desk.recorded)

@@ -17,6 +17,7 @@ from records import Records
 import projections
 from zeroinvoice.domain.account import Account, account_of
 from zeroinvoice.domain.client import Client
+from zeroinvoice.domain.credit import Credit
 from zeroinvoice.domain.invoice import Invoice, Status
 from zeroinvoice.domain.payment import Payment
 from zeroinvoice.domain.payment import Status as PaymentStatus
@@ -130,10 +131,18 @@ def money(records: Records, url: str) -> None:
     for payment in records.all(Payment):
         if payment.status is PaymentStatus.VOIDED:
             continue
-        for part in payment.entry.allocations:
+        for part in payment.allocations:
             allocated[payment.id, part.invoice_id] += part.amount
         client = account_of(tenants[payment.id], payment.entry.client_id)
         owed[client, payment.entry.worth.currency] -= payment.unapplied.amount
+    spent = records.all(Credit)
+    for credit in spent:
+        assert credit.remaining.amount >= 0, f"credit {credit.id} is spent twice"
+        client = account_of(tenants[credit.id], credit.entry.client_id)
+        owed[client, credit.currency] -= credit.remaining.amount
+    assert sum((it.applied for it in spent), Decimal()) == sum(
+        (it.credited.amount for it in records.all(Invoice)), Decimal()
+    ), "credits and invoices do not agree"
     legs = {key: amount for key, amount in records.settled.items() if amount}
     assert legs == dict(allocated), "payments and invoices do not agree"
     for (account, currency), balance in records.accounts.items():
@@ -152,7 +161,7 @@ def numbers(records: Records) -> None:
             if isinstance(document, Invoice):
                 assert document.number == it.number, f"{it.number} is not {document.number}"
             else:
-                assert isinstance(document, (Client, Payment))
+                assert isinstance(document, (Client, Credit, Payment))
 
 
 def rebuilt_alike(url: str) -> None:

@@ -35,7 +35,7 @@ T = TypeVar("T")
 PASSWORD = "correct horse battery"
 TAX = "FAULTS"  # a tax code that is defined anew again and again
 CLIENTS = 5
-AT_ONCE = 200  # commands that the clerk hands to a committer together
+AT_ONCE = 50  # commands that the clerk hands to a committer together
 PATIENCE = 8.0  # seconds a caller waits for an answer
 
 

@@ -6,99 +6,19 @@ found by the events it leaves: all of them, each time it takes place, or it was 
 """
 
 import random
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from offices import PASSWORD, TAX, Office, Request
+from customer_operations import CUSTOMERS
+from documents import TOTAL, draft, paid, sent, two_sent, written_off
+from offices import PASSWORD, TAX, Office
+from operation import Attempt, Operation, Sent
 from records import Records
 
-from zeroinvoice.domain import billing, collecting
-from zeroinvoice.domain.billing import DraftInvoice, LineWritten
-from zeroinvoice.domain.collecting import RecordPayment
 from zeroinvoice.domain.invoice import Invoice, Status
 from zeroinvoice.domain.payment import Payment
-from zeroinvoice.kernel.desk import Desk
-
-PRICE = Decimal("33.33")  # three of them with 20 % tax are 119.99
-TOTAL = Decimal("119.99")
-
-Sent = tuple[str, str, Any]  # method, path, JSON body
-
-
-def nothing(desk: Desk, office: Office) -> None:
-    return None
-
-
-def draft(desk: Desk, office: Office, client: UUID | None = None) -> UUID:
-    line = LineWritten(
-        description="Work", quantity=Decimal(3), unit_price=PRICE, tax_rate=Decimal(20)
-    )
-    asked = DraftInvoice(client_id=client or office.a_client(), line_items=(line,))
-    return billing.draft(desk, asked).id
-
-
-def sent(desk: Desk, office: Office, client: UUID | None = None) -> UUID:
-    return billing.issue(desk, draft(desk, office, client)).id
-
-
-def two_sent(desk: Desk, office: Office) -> tuple[UUID, UUID]:
-    client = office.a_client()
-    return sent(desk, office, client), sent(desk, office, client)
-
-
-def written_off(desk: Desk, office: Office) -> UUID:
-    return billing.write_off(desk, sent(desk, office), "bad debt").id
-
-
-def paid(desk: Desk, office: Office) -> UUID:
-    asked = RecordPayment(amount=TOTAL, method="cash", invoice_id=sent(desk, office))
-    payment, _ = collecting.record(desk, asked, has_key=True)
-    return payment.id
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One command of the API. Without an effect it is one that is always refused."""
-
-    name: str
-    request: Callable[[Any, str], Sent]  # of what it needs, and its mark
-    effect: tuple[str, ...]  # the events it leaves, each as often as it leaves it
-    needs: Callable[[Desk, Office], Any] = nothing
-    holds: Callable[[Records, Any], bool] = lambda records, it: True  # once it took place
-    besides: tuple[str, ...] = ()  # events it may leave, too
-    weight: int = 4  # how often it is drawn
-    form: bool = False
-
-    def effects(self, left: Counter[str]) -> int:
-        """How often it took place, by the events that bear its mark; it is never half done."""
-        kept = Counter({name: n for name, n in left.items() if name not in self.besides})
-        times = kept[self.effect[0]] // self.effect.count(self.effect[0]) if self.effect else 0
-        whole = Counter({name: times * n for name, n in Counter(self.effect).items()})
-        assert kept == +whole, f"{self.name} is half done: {dict(kept)}"
-        return times
-
-
-class Attempt(Request):
-    """An operation that is carried out once, however often it is sent."""
-
-    def __init__(self, operation: Operation, need: Any, mark: str, email: str) -> None:
-        method, path, body = operation.request(need, mark)
-        if operation.form:
-            super().__init__(mark, method, path, data={**body, "username": email})
-        else:
-            super().__init__(mark, method, path, json=body)
-        self.operation = operation
-        self.need = need
-
-    @property
-    def told(self) -> str:
-        """What it is and was answered, for whoever reads why a check failed."""
-        answer = f"{self.answer.status_code} {self.answer.text[:300]}" if self.answer else "nothing"
-        return f"{self.operation.name} is {self.outcome}, answered {answer},"
 
 
 def prepared(office: Office, rng: random.Random, count: int, *names: str) -> list[Attempt]:
@@ -287,4 +207,5 @@ TABLE = (
         needs=sent,
         holds=_is(Status.SENT),
     ),
+    *CUSTOMERS,
 )

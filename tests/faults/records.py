@@ -8,13 +8,17 @@ from uuid import UUID
 
 from zeroinvoice.domain.account import AccountCredited, AccountDebited
 from zeroinvoice.domain.client import Client
+from zeroinvoice.domain.credited import InvoiceCredited, InvoiceCreditReversed
 from zeroinvoice.domain.invoice import (
     InvoiceDrafted,
-    InvoicePaymentApplied,
-    InvoicePaymentReversed,
     InvoiceReinstated,
     InvoiceRevised,
     InvoiceWrittenOff,
+)
+from zeroinvoice.domain.paid import (
+    InvoicePaymentApplied,
+    InvoicePaymentRefunded,
+    InvoicePaymentReversed,
 )
 from zeroinvoice.domain.series import NumberTaken
 from zeroinvoice.journal.application import Journal
@@ -27,6 +31,9 @@ PAGE = 5_000  # facts read at a time
 DUE: dict[type, Callable[[Any], Decimal]] = {
     InvoicePaymentApplied: lambda it: -it.amount,
     InvoicePaymentReversed: lambda it: it.amount,
+    InvoicePaymentRefunded: lambda it: it.amount,
+    InvoiceCredited: lambda it: -it.amount,
+    InvoiceCreditReversed: lambda it: it.amount,
 }
 
 
@@ -83,7 +90,10 @@ class Records:
                 self.payable[stream] = totals.payable
             case InvoicePaymentApplied(payment_id=payment, amount=amount):
                 self.settled[payment, stream] += amount
-            case InvoicePaymentReversed(payment_id=payment, amount=amount):
+            case (
+                InvoicePaymentReversed(payment_id=payment, amount=amount)
+                | InvoicePaymentRefunded(payment_id=payment, amount=amount)
+            ):
                 self.settled[payment, stream] -= amount
             case InvoiceWrittenOff(amount=amount):
                 self.given_up[stream] = amount

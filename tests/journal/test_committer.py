@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from zeroinvoice.domain.account import Account, account_of
 from zeroinvoice.domain.client import Client, ClientRevised, Profile
 from zeroinvoice.domain.series import Numbering, NumberSeries, series_id
 from zeroinvoice.journal.application import Journal
@@ -85,6 +86,23 @@ def test_decisions_on_one_stream_follow_each_other_without_conflict() -> None:
 
     taken = [done.answer for done in house.run([take] * 200)]
     assert sorted(taken) == [f"INV-2026-{n:05}" for n in range(1, 201)]
+
+
+def test_a_decision_that_runs_again_draws_the_ids_it_drew_before() -> None:
+    """Else a stream that is named after a new id would be asked for without end."""
+    ran = 0
+
+    def decision(desk: Desk) -> Client:
+        nonlocal ran
+        ran += 1
+        assert ran < 5, "it never gets what it asks for"
+        client = desk.new(Client)
+        assert not desk.find(Account, account_of(TENANT, client.id)).version
+        return desk.record(client, client.add(ACME))
+
+    (added,) = House().run([decision])
+    assert added.answer.profile == ACME
+    assert ran == 2
 
 
 def test_a_refusal_concerns_its_own_command_alone() -> None:

@@ -71,8 +71,8 @@ class Command:
     """One decision that waits for its turn."""
 
     __slots__ = (
-        "decision", "done", "expected", "facts", "future", "guard", "key", "loop", "origin",
-        "since", "tenant", "wants",
+        "decision", "done", "expected", "facts", "future", "guard", "ids", "key", "loop",
+        "origin", "since", "tenant", "wants",
     )  # fmt: skip
 
     def __init__(
@@ -98,6 +98,7 @@ class Command:
         self.future: asyncio.Future[Done[Any]] = self.loop.create_future()
         self.done: Done[Any] | Exception | None = None
         self.facts: list[Fact] = []
+        self.ids: list[UUID] = []  # drawn so far, so that each run of the decision draws the same
 
 
 class Committer:
@@ -288,7 +289,7 @@ class Committer:
             return states[place]
 
         while True:
-            desk = Desk(command.tenant, outcome.at, look, None, outcome.ids)
+            desk = Desk(command.tenant, outcome.at, look, None, list(outcome.ids))
             try:
                 return Done(command.decision(desk), outcome.position or None, outcome.at, True)
             except Wanted as want:
@@ -411,9 +412,8 @@ class _Batch:
             if scope in self.answers:
                 self.again.append(command)
                 return
-            desk = Desk(
-                command.tenant, self._at, self._look, command.expected, draw=self._committer._ids
-            )
+            ids, draw = command.ids, self._committer._ids
+            desk = Desk(command.tenant, self._at, self._look, command.expected, ids, draw)
             answer = command.decision(desk)
         except Wanted:
             raise
@@ -437,8 +437,8 @@ class _Batch:
         position = self.position if desk.recorded else None
         command.done = Done(answer, position, self._at)
         if scope is not None:
-            ids = tuple(desk.drawn)
-            self._remember(command, Outcome(after, position or 0, self._at, ids))
+            outcome = Outcome(after, position or 0, self._at, desk.drawn)
+            self._remember(command, outcome)
 
     def _remember(self, command: Command, outcome: Outcome) -> None:
         assert command.key is not None

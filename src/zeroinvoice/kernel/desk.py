@@ -38,17 +38,17 @@ class Desk:
         now: datetime,
         look: Callable[[type[State[Any]], Place], State[Any]],
         expected: tuple[int, ...] | None = None,
-        ids: tuple[UUID, ...] = (),
+        ids: list[UUID] | None = None,
         draw: Callable[[], UUID] = new_id,
     ) -> None:
         self.tenant = tenant
         self.now = now  # the moment all of this command's facts are recorded at
         self.opened: dict[Place, State[Any]] = {}
         self.recorded: list[tuple[Place, int, Event, datetime]] = []
-        self.drawn: list[UUID] = []
         self._look = look
         self._expected = expected
-        self._ids = ids  # drawn when the command was first carried out
+        self._ids = [] if ids is None else ids  # of an earlier run; those of this one join them
+        self._taken = 0
         self._draw = draw
 
     def find(self, kind: type[S], id: UUID, *, tenant: UUID | None = None) -> S:
@@ -76,10 +76,16 @@ class Desk:
         return state
 
     def new_id(self) -> UUID:
-        """A fresh id; the same one when an answer is given again."""
-        id = self._ids[len(self.drawn)] if len(self.drawn) < len(self._ids) else self._draw()
-        self.drawn.append(id)
-        return id
+        """A fresh id; the same one when the decision runs again, or its answer is given again."""
+        if self._taken == len(self._ids):
+            self._ids.append(self._draw())
+        self._taken += 1
+        return self._ids[self._taken - 1]
+
+    @property
+    def drawn(self) -> tuple[UUID, ...]:
+        """The ids of this run, in the order in which they were asked for."""
+        return tuple(self._ids[: self._taken])
 
     def new(self, kind: type[S], id: UUID | None = None, *, tenant: UUID | None = None) -> S:
         """A blank state of a stream that cannot exist yet: its id has just been drawn."""

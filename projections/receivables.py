@@ -293,7 +293,8 @@ def show(
     client = client_of(reader, client_id)
     asked = Question(reader.day, basis, scale_of(buckets))
     found = receivables_of(reader, client.id, currency)
-    by_currency = {code: owed(it.until(asked.day), asked) for code, it in found.items()}
+    then = {code: it.until(asked.day) for code, it in found.items()}
+    by_currency = {code: owed(it, asked) for code, it in then.items() if it}
     limit = client.settings.credit_limit
     return ReceivablesView(
         client_id=client.id,

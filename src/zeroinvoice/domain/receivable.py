@@ -51,6 +51,11 @@ class Bill(Value, kw_only=True):
     settlements: tuple[Settlement, ...] = ()
     closings: tuple[Closing, ...] = ()  # as they were recorded
 
+    @property
+    def began(self) -> date:
+        """The first day that it says anything of; a payment may be dated before the issue."""
+        return min(self.drafted_on, self.issue_date, *(it.day for it in self.settlements))
+
     def standing(self, on: date) -> Standing:
         closed = ""
         for it in self.closings:
@@ -139,6 +144,9 @@ class Receivables(Value, kw_only=True):
     notes: tuple[Dated, ...] = ()  # credit notes: they lower what was sold
     payouts: tuple[Dated, ...] = ()  # credit notes paid out: they lower what was collected
 
+    def __bool__(self) -> bool:
+        return bool(self.bills or self.goods or self.notes or self.payouts)
+
     def until(self, day: date) -> "Receivables":
         """Without what counts from a later day on."""
         return self.but(
@@ -148,7 +156,7 @@ class Receivables(Value, kw_only=True):
                     closings=tuple(part for part in it.closings if part.day <= day),
                 )
                 for it in self.bills
-                if min(it.drafted_on, it.issue_date) <= day
+                if it.began <= day
             ),
             goods=tuple(it for it in self.goods if it.day <= day),
             notes=tuple(it for it in self.notes if it.day <= day),

@@ -1,7 +1,7 @@
 """The client ledger: what each client was charged, paid and was given, as known at any instant."""
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -301,15 +301,6 @@ projector = Projector("client_figures", 3, (entries, current), project)
 
 # Queries
 
-READ = [
-    it[name]
-    for name in (
-        "kind", "document", "part", "currency", "amount", "day", "at", "position", "in_money",
-        "expires_on", "number", "due_date", "deposit", "deposit_due", "promised_on",
-        "drafted_at", "sent_at",
-    )
-]  # fmt: skip
-
 
 class _Entry(Value):
     kind: str
@@ -317,18 +308,21 @@ class _Entry(Value):
     part: UUID
     currency: str
     amount: Decimal
-    day: Any
-    at: Any
+    day: date  # none of a closing, which is of the day of `at`
+    at: datetime
     position: int
     in_money: bool
     expires_on: date | None
     number: str | None
-    due_date: Any
-    deposit: Decimal | None
+    due_date: date  # of an invoice, as is what follows
+    deposit: Decimal
     deposit_due: date | None
     promised_on: date | None
-    drafted_at: Any
-    sent_at: Any
+    drafted_at: datetime
+    sent_at: datetime | None
+
+
+READ = [it[name] for name in _Entry.__struct_fields__]
 
 
 def receivables_of(
@@ -368,7 +362,7 @@ def _receivables(currency: str, found: list[_Entry], zone_name: str) -> Receivab
             due_date=entry.due_date,
             drafted_on=local_day(entry.drafted_at, zone_name),
             sent_at=entry.sent_at,
-            deposit=entry.deposit or ZERO,
+            deposit=entry.deposit,
             deposit_due=entry.deposit_due,
             promised_on=entry.promised_on,
             settlements=tuple(settled.get(entry.document, ())),

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -22,6 +22,20 @@ from zeroinvoice.domain.session import Session
 cents = st.integers(1, 9_000).map(lambda it: str(Decimal(it) / 100))
 few = st.integers(0, 3)
 back = st.integers(0, 60)
+
+
+def later(office: Any, days: int) -> None:
+    """Move the clock, and log in again: tokens last minutes, sessions some days."""
+    house = office.house
+    house.clock.moved += timedelta(days)
+
+    def begun(desk: Any) -> UUID:
+        session = desk.new(Session)
+        return UUID(str(desk.record(session, session.start(office.user)).id))
+
+    session = house.commit(office.tenant, begun, office.user)
+    token = house.parts.tokens.access(office.user, office.tenant, session, 1, house.clock())
+    office.http.headers["Authorization"] = f"Bearer {token}"
 
 
 class Diary(RuleBasedStateMachine):
@@ -156,17 +170,7 @@ class Diary(RuleBasedStateMachine):
 
     @rule(days=st.integers(1, 40))
     def wait(self, days: int) -> None:
-        """Move the clock, and log in again: tokens last minutes, sessions some days."""
-        office, house = self.office, self.office.house
-        house.clock.moved += timedelta(days)
-
-        def begun(desk: Any) -> UUID:
-            session = desk.new(Session)
-            return UUID(str(desk.record(session, session.start(office.user)).id))
-
-        session = house.commit(office.tenant, begun, office.user)
-        token = house.parts.tokens.access(office.user, office.tenant, session, 1, house.clock())
-        office.http.headers["Authorization"] = f"Bearer {token}"
+        later(self.office, days)
 
     # What holds
 
@@ -280,3 +284,97 @@ def test_an_instant_is_answered_as_it_was_then(house: Any) -> None:
         suppress_health_check=list(HealthCheck),
     )
     run_state_machine_as_test(lambda: Diary(house), settings=profile)
+
+
+DEEDS = [
+    "issue", "issue", "pay", "prepay", "refund", "give", "note", "apply", "pay out",
+    "cancelled", "written_off", "sent", "nothing",
+]  # fmt: skip
+
+
+class Calendar:
+    """A client's business, each day's on its day; nothing is corrected afterwards."""
+
+    def __init__(self, house: Any) -> None:
+        house.clock.moved = timedelta()
+        self.office = house.office()
+        self.client = self.office.made("/api/clients", {"name": "Acme"})["id"]
+        path = f"/api/clients/{self.client}/payment-settings"
+        self.office.patch(path, json={"allow_overpayment": True})
+        self.base = f"/api/customers/{self.client}"
+        self.invoices: list[str] = []
+        self.payments: list[str] = []
+        self.credits: list[str] = []
+
+    def live(self, deed: str, which: int, amount: str) -> None:
+        """One deed, as far as the rules let it be done."""
+        invoice, payment, credit = (
+            it[which % len(it)] if it else None
+            for it in (self.invoices, self.payments, self.credits)
+        )
+        cash = {"method": "cash", "amount": amount}
+        paid = {**cash, "confirm_duplicate": True}
+        if deed == "issue":
+            line = {"description": "Work", "unit_price": amount}
+            body = {"client_id": self.client, "line_items": [line], "payment_terms": "net 7"}
+            self.invoices.append(self.office.made("/api/invoices", body)["id"])
+            self._move(self.invoices[-1], "sent")
+        elif deed == "prepay":
+            body = {**paid, "client_id": self.client}
+            self.payments.append(self.office.made("/api/payments", body)["id"])
+        elif deed == "give":
+            body = {"type": "goodwill", "amount": amount}
+            self.credits.append(self.office.made(f"{self.base}/credits", body)["id"])
+        elif deed == "refund" and payment:
+            self.office.post(f"/api/payments/{payment}/refund", json=cash)
+        elif deed == "pay out" and credit:
+            self.office.post(f"{self.base}/credits/{credit}/refund", json=cash)
+        elif invoice and deed == "pay":
+            answer = self.office.post("/api/payments", json={**paid, "invoice_id": invoice})
+            self.payments += [answer.json()["id"]] if answer.status_code == 201 else []
+        elif invoice and deed == "note":
+            body = {"type": "credit_note", "invoice_id": invoice, "amount": amount}
+            answer = self.office.post(f"{self.base}/credits", json=body)
+            self.credits += [answer.json()["id"]] if answer.status_code == 201 else []
+        elif invoice and credit and deed == "apply":
+            body = {"invoice_id": invoice, "amount": amount}
+            self.office.post(f"{self.base}/credits/{credit}/apply", json=body)
+        elif invoice and deed in ("cancelled", "written_off", "sent"):
+            self._move(invoice, deed)
+
+    def asked(self, **query: str) -> dict[str, Any]:
+        found = {}
+        for path in (f"{self.base}/receivables", f"/api/clients/{self.client}/analytics"):
+            answer = self.office.get(path, params=query)
+            assert answer.status_code == 200, answer.text
+            found[path] = answer.json()
+        return found
+
+    def _move(self, invoice: str, status: str) -> None:
+        self.office.patch(f"/api/invoices/{invoice}/status", json={"status": status})
+
+
+deeds = st.tuples(st.sampled_from(DEEDS), few, cents)
+
+
+@pytest.mark.timeout(7_200)  # for the long profile
+@settings(
+    max_examples=max(settings.default.max_examples // 10, 10),
+    suppress_health_check=list(HealthCheck),
+)
+@given(st.lists(st.tuples(st.lists(deeds, min_size=1, max_size=3), st.integers(1, 20)), max_size=7))
+def test_a_day_is_answered_as_it_ended(house: Any, story: Any) -> None:
+    """A8-8: where nothing was back-dated or corrected, a day is a replay up to its end."""
+    it = Calendar(house)
+    ended = {}
+    try:
+        for todays, days in story:
+            for deed in todays:
+                it.live(*deed)
+            ended[str(house.clock().date())] = it.asked()
+            later(it.office, days)
+        for day, answers in ended.items():
+            assert it.asked(as_of=day) == answers, day
+    finally:
+        house.clock.moved = timedelta()
+        it.office.http.close()

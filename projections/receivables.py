@@ -157,6 +157,24 @@ def scale_of(asked: str) -> Scale:
     return Scale(bounds)
 
 
+def dashboard(
+    client: Client, found: dict[str, Receivables], asked: Question, known_at: datetime | None
+) -> ReceivablesView:
+    """All currencies in which a client had some business by the day."""
+    then = {code: it.until(asked.day) for code, it in found.items()}
+    by_currency = {code: owed(it, asked) for code, it in then.items() if it}
+    limit = client.settings.credit_limit
+    return ReceivablesView(
+        client_id=client.id,
+        as_of=asked.day,
+        known_at=known_at,
+        basis=asked.basis,
+        by_currency=by_currency,
+        credit_limit=None if limit is None else CreditLimit(limit, client.profile.currency),
+        risk_flag=_risk(client, by_currency, asked),
+    )
+
+
 def owed(it: Receivables, asked: Question) -> CurrencyReceivables:
     """What is owed in one currency at the end of a day."""
     day, none = asked.day, Money.zero(it.currency).amount
@@ -293,18 +311,7 @@ def show(
     client = client_of(reader, client_id)
     asked = Question(reader.day, basis, scale_of(buckets))
     found = receivables_of(reader, client.id, currency)
-    then = {code: it.until(asked.day) for code, it in found.items()}
-    by_currency = {code: owed(it, asked) for code, it in then.items() if it}
-    limit = client.settings.credit_limit
-    return ReceivablesView(
-        client_id=client.id,
-        as_of=asked.day,
-        known_at=reader.as_of,
-        basis=basis,
-        by_currency=by_currency,
-        credit_limit=None if limit is None else CreditLimit(limit, client.profile.currency),
-        risk_flag=_risk(client, by_currency, asked),
-    )
+    return dashboard(client, found, asked, reader.as_of)
 
 
 routes = [show]

@@ -43,6 +43,8 @@ class Past:
         self.done(office.put("/api/workspace/tax-codes/VAT", json={"name": "New", "rate": 7}))
         self.done(office.delete(f"/api/payments/{self.payment}"))
         self.done(office.post(f"{self.paths['credit']}/void", json={}))
+        given = {"type": "goodwill", "amount": 5}
+        office.made(f"/api/customers/{self.client}/credits", given)
 
     def asked(self, path: str, **query: str) -> dict[str, Any]:
         answer = self.office.get(path, params=query)

@@ -5,6 +5,7 @@ from projections import (
     auth,
     bank_accounts,
     client_figures,
+    client_ledger,
     clients,
     contacts,
     credits,
@@ -13,6 +14,7 @@ from projections import (
     invoices,
     payment_summary,
     payments,
+    receivables,
     workspace,
 )
 
@@ -21,7 +23,7 @@ projectors = (
     payments.projector,
     credits.projector,
     clients.projector,
-    client_figures.projector,
+    client_ledger.projector,
     contacts.projector,
     bank_accounts.projector,
     audit.projector,
@@ -35,6 +37,7 @@ routes = [
     *credits.routes,
     *clients.routes,
     *client_figures.routes,
+    *receivables.routes,
     *contacts.routes,
     *bank_accounts.routes,
     *workspace.routes,

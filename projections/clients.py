@@ -20,7 +20,6 @@ from zeroinvoice.domain.client import (
     ClientRevised,
     Profile,
 )
-from zeroinvoice.domain.workspace import Workspace
 from zeroinvoice.http.paging import Listing
 from zeroinvoice.http.reading import Reading, RequestReader
 from zeroinvoice.http.routes import get
@@ -326,12 +325,11 @@ def show(client_id: FromPath[UUID], reader: Reading) -> ClientView:
 
 @get("/clients/{client_id:uuid}/payment-settings")
 def payment_settings(client_id: FromPath[UUID], reader: Reading) -> PaymentSettingsView:
-    """Show how a client pays, and which of it is inherited from the workspace."""
-    workspace = reader.state(Workspace, reader.tenant)
+    """Show how a client pays, now or at `as_of`, and which of it the workspace decides."""
     client = reader.state(Client, client_id)
     client.assert_there()
     reader.follows_more()  # what is inherited changes with the workspace
-    return PaymentSettingsView.of(client, workspace.settings)
+    return PaymentSettingsView.of(client, reader.workspace.settings)
 
 
 routes = [browse, search, show, payment_settings]

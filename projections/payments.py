@@ -474,7 +474,7 @@ def of_client(
 
 @get("/payments/invoice/{invoice_id:uuid}/total")
 def total(invoice_id: FromPath[UUID], reader: Reading) -> PaidTotal:
-    """Show what is paid and what is due on an invoice."""
+    """Show what is paid and what is due on an invoice, now or at `as_of`."""
     invoice = reader.state(Invoice, invoice_id)
     invoice.assert_there()
     return PaidTotal.of(invoice)

@@ -123,7 +123,7 @@ def browse_tax_codes(reader: Reading) -> Page[TaxCodeView]:
 
 @get("/workspace/tax-codes/{code:str}")
 def show_tax_code(code: FromPath[str], reader: Reading) -> TaxCodeView:
-    """Show one tax code."""
+    """Show one tax code, now or as it was at `as_of`."""
     return TaxCodeView.of(reader.state(Workspace, reader.tenant).own_tax(code))
 
 

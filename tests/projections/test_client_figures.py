@@ -1,6 +1,6 @@
 """What a client was invoiced, paid and owes: rule 8 of clients."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -164,7 +164,7 @@ def test_a_cancelled_invoice_counts_nowhere_and_a_bad_debt_is_not_owed(
     assert (it["invoiced"], it["outstanding"]) == ({"USD": "70.00"}, {"USD": "0.00"})
     assert (it["overdue"], it["invoice_count"]) == ({"USD": "0.00"}, 1)
     yesterday = figures(office, client_id, to=ago(1))
-    assert yesterday["outstanding"] == {"USD": "70.00"}
+    assert yesterday["outstanding"] == {"USD": "170.00"}  # by then it was not cancelled yet
     moved(office, lost, "sent")
     assert figures(office, client_id)["overdue"] == {"USD": "70.00"}
 
@@ -184,12 +184,82 @@ def test_a_deposit_that_is_late_makes_the_balance_overdue(office: Any, client_id
         {"from": "0001-01-01"},
         {"to": "9999-12-31"},
         {"to": "infinity"},
-        {"as_of": "2026-01-01T00:00:00Z"},
+        {"as_of": "2026-02-30"},
+        {"as_of": "2026-01-31", "to": "2026-02-01"},
+        {"as_of": "2026-01-01T00:00:00"},
+        {"as_of": "2099-01-01T00:00:00Z"},
+        {"as_of": "2099-01-01"},
     ],
 )
 def test_figures_that_cannot_be_had_are_bad_input(
     office: Any, client_id: str, params: dict[str, str]
 ) -> None:
-    """T36; and an instant is refused rather than ignored."""
+    """T36 and R-CMD-8."""
     answer = office.get(f"/api/clients/{client_id}/analytics", params=params)
     assert answer.status_code == 400, answer.text
+
+
+def test_what_is_paid_back_lowers_what_was_collected_on_its_own_day(
+    office: Any, client_id: str
+) -> None:
+    """A3-8: the month of the payment keeps what came in it."""
+    invoice = sent(office, client_id, 100, "2026-01-20", due_date="2026-02-10")
+    body = {"invoice_id": invoice, "amount": 100, "method": "cash", "received_on": "2026-02-05"}
+    payment = office.made("/api/payments", body)["id"]
+    back = {"amount": 30, "method": "cash", "refunded_on": "2026-03-02"}
+    assert office.post(f"/api/payments/{payment}/refund", json=back).status_code == 200
+    it = figures(office, client_id)
+    assert it["collected"] == it["lifetime_value"] == {"USD": "70.00"}
+    assert [month["collected"] for month in it["monthly"]] == [
+        {},
+        {"USD": "100.00"},
+        {"USD": "-30.00"},
+    ]
+    february = figures(office, client_id, **{"from": "2026-02-01", "to": "2026-02-28"})
+    assert (february["collected"], february["outstanding"]) == ({"USD": "100.00"}, {"USD": "0.00"})
+    assert it["outstanding"] == {"USD": "30.00"}
+
+
+def test_a_credit_note_lowers_the_sales_and_its_payout_what_was_collected(
+    office: Any, client_id: str
+) -> None:
+    """A3-8 and A8-7: a credit is no money, what is paid out of one is."""
+    invoice = sent(office, client_id, 100, ago(9), due_date=ago(0))
+    body = {"invoice_id": invoice, "amount": 100, "method": "cash", "received_on": ago(4)}
+    office.made("/api/payments", body)
+    note = {"type": "credit_note", "invoice_id": invoice, "amount": 40}
+    credit = office.made(f"/api/customers/{client_id}/credits", note)["id"]
+    it = figures(office, client_id)
+    assert (it["invoiced"], it["credit_notes"]) == ({"USD": "100.00"}, {"USD": "40.00"})
+    assert (it["collected"], it["credits_available"]) == ({"USD": "100.00"}, {"USD": "40.00"})
+    path = f"/api/customers/{client_id}/credits/{credit}/refund"
+    assert office.post(path, json={"method": "cash", "amount": 15}).status_code == 200
+    it = figures(office, client_id)
+    assert (it["collected"], it["credits_available"]) == ({"USD": "85.00"}, {"USD": "25.00"})
+    assert it["lifetime_value"] == {"USD": "85.00"}
+
+
+def test_figures_of_a_day_know_nothing_of_a_later_one(office: Any, client_id: str) -> None:
+    """A3-8: `as_of` as a day goes by effective dates."""
+    invoice = sent(office, client_id, 100, "2026-01-20", due_date="2026-02-10")
+    paid(office, invoice, "100", "2026-03-05")
+    then = figures(office, client_id, as_of="2026-02-28")
+    assert (then["to"], then["known_at"]) == ("2026-02-28", None)
+    assert (then["collected"], then["lifetime_value"]) == ({"USD": "0.00"}, {"USD": "0.00"})
+    assert (then["overdue"], then["paid_on_time_pct"]) == ({"USD": "100.00"}, None)
+    assert then["last_payment_at"] is None
+    assert figures(office, client_id, as_of="2026-03-05")["paid_on_time_pct"] == "0.00"
+    early = figures(office, client_id, as_of="2026-01-19")
+    assert (early["invoiced"], early["invoice_count"]) == ({}, 0)
+
+
+def test_figures_of_an_instant_are_those_that_were_known_then(office: Any, client_id: str) -> None:
+    """R-CMD-8."""
+    invoice = sent(office, client_id, 100, ago(9), due_date=ago(5))
+    wrong = paid(office, invoice, "60", ago(3))
+    then, seen = datetime.now(UTC).isoformat(), figures(office, client_id)
+    taken_back(office, invoice, wrong)
+    assert figures(office, client_id)["collected"] == {"USD": "0.00"}
+    past = figures(office, client_id, as_of=then)
+    assert datetime.fromisoformat(past.pop("known_at")) == datetime.fromisoformat(then)
+    assert past == {name: it for name, it in seen.items() if name != "known_at"}

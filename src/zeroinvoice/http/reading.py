@@ -1,6 +1,7 @@
 """Reading: the reader of a request, with its instant, its position and its 304."""
 
-from datetime import datetime
+import re
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,11 @@ from zeroinvoice.http.auth import Principal
 from zeroinvoice.http.bodies import check_text
 from zeroinvoice.http.edge import told
 from zeroinvoice.kernel.refusals import BadInput
-from zeroinvoice.readside.reader import Books, Reader, instant
+from zeroinvoice.readside.reader import Books, Reader, instant, not_yet
+
+BY_DAY = "as_of_day"  # an option of routes whose `as_of` may be a day
+FIRST_YEAR, LAST_YEAR = 1990, 2100
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class RequestReader(Reader):
@@ -26,6 +31,7 @@ class RequestReader(Reader):
             check_text(value, f"?{name}")
         self.principal = principal
         as_of = request.query_params.get("as_of")
+        self.as_of_day = _day(as_of) if as_of and request.route_handler.opt.get(BY_DAY) else None
         self._told = told(request.scope)
         super().__init__(
             books,
@@ -34,7 +40,7 @@ class RequestReader(Reader):
             standing=((Session, principal.session), (Workspace, principal.tenant)),
             admit=lambda it: it.find(Session, principal.session).assert_open(now),
             min_position=_position(request.headers.get("x-min-position")),
-            as_of=instant(as_of) if as_of else None,
+            as_of=instant(as_of, now) if as_of and self.as_of_day is None else None,
         )
 
     def shows(self, version: int | None, lag: int) -> None:
@@ -46,11 +52,40 @@ class RequestReader(Reader):
 
     @property
     def workspace(self) -> Workspace:
-        return self.find(Workspace, self.tenant)
+        """The workspace, as it was at `as_of` when the request names an instant."""
+        return self.then(Workspace, self.tenant)
+
+    @property
+    def day(self) -> date:
+        """The day that is asked about: that of `as_of`, else today, in the workspace's zone.
+
+        Raises `BadInput` for one that is still to come, or of another age.
+        """
+        today = self.today(self.workspace.settings.time_zone)
+        day = self.as_of_day or today
+        check_day(day, "?as_of")
+        if day > today:
+            raise not_yet(f"as_of is still to come; today is {today}.")
+        return day
 
     @property
     def user(self) -> UUID:
         return self.principal.user
+
+
+def check_day(day: date, pointer: str) -> None:
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise BadInput(f"Give a day of the years {FIRST_YEAR} to {LAST_YEAR}.", pointer=pointer)
+
+
+def _day(text: str) -> date | None:
+    """The calendar day that `as_of` is, unless it is an instant. Raises `BadInput`."""
+    if _DAY.fullmatch(text) is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise BadInput(f"There is no day {text}.", pointer="?as_of") from None
 
 
 def _position(header: str | None) -> int:

@@ -20,7 +20,8 @@ taken too. Two currencies are never added up.
 **Writing**: any write takes an `Idempotency-Key`, so that it can be sent again, an `If-Match` \
 with the ETag that was seen, and an `X-Reason` for the audit log. Its answer says `X-Position`.
 **Reading**: lists come in parts (`limit`, `cursor`); `X-Min-Position` waits for a write, and \
-`as_of` shows one thing as it was at an instant.
+`as_of` shows one thing as it was at an instant. Receivables and analytics take an instant, too \
+(what was known then), or a day (`2026-03-31`: what is known now, by effective dates).
 **Errors** are problem documents (RFC 9457) with a stable `code`.
 """
 

@@ -5,7 +5,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any, TypeVar
 from uuid import UUID
@@ -137,6 +137,7 @@ class Reader:
         self._admit = admit
         self._min_position = min_position
         self._states: dict[Place, State[Any]] = {}
+        self._past: dict[Place, State[Any]] = {}  # at `as_of`
         self._asked_at = time.monotonic()
 
     def shows(self, version: int | None, lag: int) -> None:
@@ -159,7 +160,11 @@ class Reader:
         """A stream's state, at `as_of` when the request names an instant; blank before it began."""
         if self.as_of is None:
             return self.find(kind, id, tenant=tenant)
-        then = folded(kind, id, (f for f in self.history(id) if f.at <= self.as_of))
+        place = (self.tenant, id)
+        then = self._past.get(place)
+        if then is None:
+            then = folded(kind, id, (f for f in self.history(id) if f.at <= self.as_of))
+            self._past[place] = then
         return then if isinstance(then, kind) else kind(id=id)
 
     def find(self, kind: type[S], id: UUID, *, tenant: UUID | None = None) -> S:
@@ -343,12 +348,22 @@ def _chosen(table: Table, columns: tuple[Any, ...]) -> Select[Any]:
     return select(*columns or table.columns).select_from(table)
 
 
-def instant(text: str) -> datetime:
-    """An RFC 3339 instant, such as `2026-03-31T23:59:59Z`. Raises `BadInput`."""
+def instant(text: str, now: datetime) -> datetime:
+    """An RFC 3339 instant that has passed, such as `2026-03-31T23:59:59Z`. Raises `BadInput`."""
     try:
         at = datetime.fromisoformat(text.replace(" ", "+"))
     except ValueError:
         raise BadInput("as_of must be an RFC 3339 instant.", pointer="?as_of") from None
     if at.tzinfo is None:
         raise BadInput("as_of must name its offset, such as Z.", pointer="?as_of")
+    try:
+        at = at.astimezone(UTC)
+    except OverflowError:
+        raise BadInput("as_of must be in the years 1 to 9999.", pointer="?as_of") from None
+    if at > now:
+        raise not_yet("as_of is still to come; nothing is known of it yet.")
     return at
+
+
+def not_yet(message: str) -> BadInput:
+    return BadInput(message, pointer="?as_of", code="as_of_in_future")

@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 
 from projections.clients import client_of
+from projections.owners import belongs, follow, owners
 from zeroinvoice.domain.credit_ledger import CreditEntered
 from zeroinvoice.domain.credited import InvoiceCredited, InvoiceCreditReversed
 from zeroinvoice.domain.invoice import (
@@ -92,6 +93,7 @@ moves = read_table(
     key=Column("move", Uuid, primary_key=True),
 )
 lefts = read_table("client_figures", "credits_left", Column("amount", Numeric, nullable=False))
+clients = owners("client_figures")
 bill, receipt, move = bills.c, receipts.c, moves.c
 Index("bills_by_client", bill.tenant_id, bill.client_id, bill.issue_date)
 Index("receipts_by_client", receipt.tenant_id, receipt.client_id, receipt.received_on)
@@ -102,7 +104,8 @@ IN_MONEY = ("overpayment", "prepayment")  # credits that the client paid for
 # Fold
 
 
-def project(rows: Rows, parts: Rows, moved: Rows, left: Rows, fact: Fact) -> None:
+def project(rows: Rows, parts: Rows, moved: Rows, left: Rows, whose: Rows, fact: Fact) -> None:
+    follow(whose, fact)
     id = fact.stream
     match fact.event:
         case InvoiceDrafted() as event:
@@ -197,7 +200,7 @@ def _take_back(rows: Rows, parts: Rows, fact: Fact, part: UUID, amount: Decimal)
     rows.set(fact.stream, paid=row["paid"] - amount, paid_on=None)
 
 
-projector = Projector("client_figures", 2, (bills, receipts, moves, lefts), project)
+projector = Projector("client_figures", 3, (bills, receipts, moves, lefts, clients), project)
 
 # Views
 
@@ -271,18 +274,21 @@ class _Whose(Value):
     client_id: UUID
     currency: str | None
 
+    def theirs(self, column: Column[Any]) -> ColumnElement[bool]:
+        return belongs(column, clients, self.reader.tenant, self.client_id)
+
     def bills(self, *columns: Any) -> Any:
         rows = self.reader.mine(bills, *columns).where(
-            bill.client_id == self.client_id, bill.sent_at.is_not(None), bill.cancelled_at.is_(None)
+            self.theirs(bill.client_id), bill.sent_at.is_not(None), bill.cancelled_at.is_(None)
         )
         return rows if self.currency is None else rows.where(bill.currency == self.currency)
 
     def receipts(self, *columns: Any) -> Any:
-        rows = self.reader.mine(receipts, *columns).where(receipt.client_id == self.client_id)
+        rows = self.reader.mine(receipts, *columns).where(self.theirs(receipt.client_id))
         return rows if self.currency is None else rows.where(receipt.currency == self.currency)
 
     def moves(self, *columns: Any) -> Any:
-        rows = self.reader.mine(moves, *columns).where(move.client_id == self.client_id)
+        rows = self.reader.mine(moves, *columns).where(self.theirs(move.client_id))
         return rows if self.currency is None else rows.where(move.currency == self.currency)
 
 
@@ -430,9 +436,9 @@ def analytics(
     """Show what a client was invoiced, paid and owes; all of its time unless asked."""
     if reader.as_of is not None:
         raise BadInput("These figures cannot be had as of an instant.", pointer="?as_of")
-    client_of(reader, client_id)
+    client = client_of(reader, client_id)
     period = Period.asked(reader, start, end)
-    return figures(_Whose(reader, client_id, currency), period)
+    return figures(_Whose(reader, client.id, currency), period)
 
 
 routes = [analytics]

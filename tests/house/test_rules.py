@@ -79,7 +79,8 @@ POST /api/auth/register|POST /api/auth/login|POST /api/auth/logout|POST /api/aut
 GET /api/auth/me|POST /api/auth/request-password-reset|POST /api/auth/reset-password
 POST /api/auth/forgot-password|GET /api/auth/ainative/authorize|GET /api/auth/ainative/callback
 GET /api/clients|POST /api/clients|GET /api/clients/{client_id}|PUT /api/clients/{client_id}
-DELETE /api/clients/{client_id}|GET /api/clients/search
+DELETE /api/clients/{client_id}|GET /api/clients/search|POST /api/clients/merge
+POST /api/clients/merge/undo|GET /api/clients/{client_id}/merge-history
 GET /api/clients/{client_id}/payment-settings|PATCH /api/clients/{client_id}/payment-settings
 GET /api/clients/{client_id}/analytics
 GET /api/invoices|POST /api/invoices|GET /api/invoices/{invoice_id}|PUT /api/invoices/{invoice_id}

@@ -66,7 +66,7 @@ def test_every_event_belongs_to_one_kind_of_stream_and_is_in_the_past_tense() ->
     )
     for event in EVENTS:
         assert not re.search(r"(Changed|Updated|Event)$", event.__name__), event
-        assert re.search(r"(ed|Sent|Again|Off|In|Out|Taken|Chosen|Reset)$", event.__name__)
+        assert re.search(r"(ed|Sent|Again|Off|In|Out|Taken|Chosen|Reset|Undone)$", event.__name__)
 
 
 def test_the_catalogue_of_events_is_fresh() -> None:

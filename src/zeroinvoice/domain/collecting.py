@@ -234,6 +234,7 @@ def _entry(desk: Desk, asked: RecordPayment, payment: Payment, source: str) -> P
         overpaid=_overpaid(home, invoices, parts, payment, worth),
         entered_for=entered_for if entered_for != home else None,
         since=since,
+        since_there=since if entered_for == home else desk.open(Client, home).since,
     )
 
 
@@ -245,7 +246,7 @@ def _entered_for(desk: Desk, client: Client, payment: Payment) -> tuple[UUID, in
         if standing(desk, first).id == client.id:
             return first, entry.since
         if standing(desk, entry.client_id).id == client.id:
-            return entry.client_id, 0  # the merge by which it followed its invoices was undone
+            return entry.client_id, entry.since_there  # an undone merge has parted them
     return client.id, client.since
 
 

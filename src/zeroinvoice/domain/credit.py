@@ -85,9 +85,12 @@ class CreditVoided(Event):
 
 
 class CreditReassigned(Event):
-    """What it settles belongs to one of its client's merged clients; so does the credit."""
+    """What it settles belongs to another of the clients that are one; so does the credit."""
 
     client_id: UUID
+    since: int  # that client's version at its latest merge that stood
+    issued_to: UUID  # whose it is when it settles nothing
+    issued_since: int
 
 
 CreditEvent = (
@@ -121,7 +124,9 @@ _BLANK = CreditIssued(
 
 class Credit(State[CreditEvent]):
     entry: CreditIssued = _BLANK  # with the client it belongs to now
-    issued_to: UUID = NIL
+    since: int = 0  # that client's version at its latest merge, when the credit became its own
+    issued_to: UUID = NIL  # whose it is when it settles nothing, while these clients are one
+    issued_since: int = 0
     applications: tuple[Application, ...] = ()
     refunds: tuple[CreditRefunded, ...] = ()
     voided: bool = False
@@ -133,7 +138,12 @@ class Credit(State[CreditEvent]):
     def evolve(self, event: CreditEvent) -> Self:
         match event:
             case CreditIssued():
-                return self.but(entry=event, issued_to=event.client_id)
+                return self.but(
+                    entry=event,
+                    since=event.since,
+                    issued_to=event.client_id,
+                    issued_since=event.since,
+                )
             case CreditApplied(amount=amount):
                 part = Application(*(getattr(event, name) for name in event.__struct_fields__))
                 return self.but(
@@ -146,7 +156,12 @@ class Credit(State[CreditEvent]):
             case CreditVoided(reason=reason):
                 return self.but(voided=True, void_reason=reason, voided_at=self.changed_at)
             case CreditReassigned(client_id=client_id):
-                return self.but(entry=self.entry.but(client_id=client_id))
+                return self.but(
+                    entry=self.entry.but(client_id=client_id),
+                    since=event.since,
+                    issued_to=event.issued_to,
+                    issued_since=event.issued_since,
+                )
             case _:
                 assert_never(event)
 
@@ -237,10 +252,10 @@ class Credit(State[CreditEvent]):
             )
         yield CreditVoided(reason)
 
-    def pass_on(self, client_id: UUID) -> Events:
+    def reassign(self, to: CreditReassigned) -> Events:
         """Let it belong to another client that is one with its own."""
-        if client_id != self.entry.client_id:
-            yield CreditReassigned(client_id)
+        assert to.client_id != self.entry.client_id, "it goes somewhere else"
+        yield to
 
     def application(self, application_id: UUID) -> Application:
         for it in self.applications:

@@ -14,6 +14,7 @@ from zeroinvoice.domain.credit import (
     Credit,
     CreditApplied,
     CreditIssued,
+    CreditReassigned,
     CreditType,
     Reason,
     RefundMethod,
@@ -220,16 +221,18 @@ def _passed_on(desk: Desk, credit: Credit) -> Credit:
         return credit
     invoices = [desk.open(Invoice, it.invoice_id) for it in credit.standing]
     homes = [it.content.client_id for it in invoices]
-    if standing(desk, credit.issued_to).id != standing(desk, entry.client_id).id:
-        return credit  # the merge by which it followed its invoices was undone
-    home = home_of(desk, credit.issued_to, entry.since, homes)
+    issued_to, since = credit.issued_to, credit.issued_since
+    if standing(desk, issued_to).id != standing(desk, entry.client_id).id:
+        issued_to, since = entry.client_id, credit.since  # an undone merge has parted them
+    home = home_of(desk, issued_to, since, homes)
     if home == entry.client_id:
         return credit
     for part, theirs in zip(credit.standing, homes, strict=True):
         disentangle(desk, part.application_id, [(entry.client_id, theirs)])
     hand_over(desk, credit)
     move(desk, entry.client_id, home, credit.id, credit.remaining)
-    credit = enter(desk, desk.record(credit, credit.pass_on(home)))
+    to = CreditReassigned(home, desk.open(Client, home).since, issued_to, since)
+    credit = enter(desk, desk.record(credit, credit.reassign(to)))
     entangle(
         desk,
         [

@@ -80,6 +80,7 @@ class PaymentRecorded(Event, kw_only=True, omit_defaults=True):
     overpaid: Overpaid | None = None  # what is left beside both is unapplied
     entered_for: UUID | None = None  # where what it settles makes it a merged client's instead
     since: int = 0  # that client's version at its latest merge that stood
+    since_there: int = 0  # the same of the client whose it is
 
 
 class PaymentCorrected(Event):

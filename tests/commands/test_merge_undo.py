@@ -94,6 +94,16 @@ def test_a_payment_of_both_is_entangled_unless_it_is_kept(pair: Any) -> None:
     assert (shop.owed(pair.keep), shop.owed(pair.gone)) == ({"USD": "100.00"}, {"USD": "100.00"})
 
 
+def test_what_joins_two_duplicates_of_one_merge_is_entangled(pair: Any) -> None:
+    """A3-14: both go back, each its own way."""
+    other = pair.client("Acme Inc")
+    invoice, payment = pair.shop.invoice(other), pair.shop.paid(client_id=pair.gone)
+    made = pair.merged(duplicate_ids=[pair.gone, other])
+    assert pair.shop.revise(payment["id"], invoice_id=invoice).status_code == 200
+    problem = pair.shop.problem(pair.undo(made), 409, "merge_entangled")
+    assert problem["entangled"][0]["invoice_client_id"] == other
+
+
 def test_a_credit_of_one_on_the_others_invoice_is_entangled_until_it_is_taken_back(
     pair: Any,
 ) -> None:

@@ -1,6 +1,7 @@
 """Merging and undoing, in any order with anything between: as if it had never happened."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from sqlalchemy import Table
 
 import projections
 from zeroinvoice.domain import banking, billing, collecting, crediting, merging
@@ -47,6 +49,16 @@ Decision = Callable[[Desk], Any]
 
 class Shelf(Rows):
     """A read table in memory, for the folds as they are."""
+
+    def __init__(self, table: Table) -> None:
+        self._columns = [column.name for column in table.columns]
+        self._key, self.by_stream = self._columns[0], self._columns[0] == "id"
+        self._blank = {
+            column.name: column.default.arg if column.default is not None else None
+            for column in table.columns
+        }
+        self._cache, self._dirty, self._expected = OrderedDict(), {}, ()
+        self._stored, self._written, self._connection = set(), None, None
 
     def _load(self, ids: list[Any]) -> None:
         self._cache.update(dict.fromkeys(ids))
@@ -91,7 +103,7 @@ class World:
         )
         self.states: dict[UUID, State[Any]] = {}
         self.tables = {
-            it.name: [Shelf(table, "x") for table in it.tables] for it in projections.projectors
+            it.name: [Shelf(table) for table in it.tables] for it in projections.projectors
         }
         self._read = 0
         self._loop = asyncio.new_event_loop()

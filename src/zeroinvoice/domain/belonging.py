@@ -76,11 +76,11 @@ def disentangle(desk: Desk, record_id: UUID, ends: Iterable[tuple[UUID, UUID]]) 
 
 
 def between(desk: Desk, one: UUID, other: UUID) -> list[UUID]:
-    """The merges that lead from one of two homes, but not from both, to who stands for them."""
+    """The merges that lead from two homes to the first client that both belong to."""
     if one == other:
         return []
-    merges = [{it.merge_id for it in line(desk, home) if it.merge_id} for home in (one, other)]
-    return sorted(merges[0] ^ merges[1])
+    steps = [{(it.id, it.merge_id) for it in line(desk, home)} for home in (one, other)]
+    return sorted({merge_id for _, merge_id in steps[0] ^ steps[1] if merge_id})
 
 
 def parted_by(desk: Desk, merge: Merge) -> list[Link]:

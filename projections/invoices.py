@@ -30,6 +30,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from projections.clients import client_of, owner_of
 from projections.invoice_view import InvoiceView
 from projections.owners import belongs, count, follow, moved, owners
+from zeroinvoice.domain.client import Client
 from zeroinvoice.domain.credited import (
     InvoiceCredited,
     InvoiceCreditNoteIssued,
@@ -436,6 +437,7 @@ def overdue(reader: Reading, listing: Listing, client_id: FromQuery[UUID | None]
 @get("/invoices/{invoice_id:uuid}")
 def show(invoice_id: FromPath[UUID], reader: Reading) -> InvoiceView:
     """Show one invoice, now or as it was at `as_of`."""
+    reader.foresee(Invoice, invoice_id, lambda it: (Client, it.content.client_id))
     invoice = reader.state(Invoice, invoice_id)
     invoice.assert_there()
     if invoice.status is Status.SENT:

@@ -16,10 +16,12 @@ from uuid import UUID
 from offices import PASSWORD, TAX, Office, Request
 from records import Records
 
-from zeroinvoice.domain import billing, collecting
+from zeroinvoice.domain import billing, collecting, merging
 from zeroinvoice.domain.billing import DraftInvoice, LineWritten
+from zeroinvoice.domain.client import Client, Profile
 from zeroinvoice.domain.collecting import RecordPayment
 from zeroinvoice.domain.invoice import Invoice, Status
+from zeroinvoice.domain.merging import MergeClients
 from zeroinvoice.domain.payment import Payment
 from zeroinvoice.kernel.desk import Desk
 
@@ -58,6 +60,20 @@ def paid(desk: Desk, office: Office) -> UUID:
     asked = RecordPayment(amount=TOTAL, method="cash", invoice_id=sent(desk, office))
     payment, _ = collecting.record(desk, asked, has_key=True)
     return payment.id
+
+
+def two_clients(desk: Desk, office: Office) -> tuple[UUID, UUID]:
+    """Two of their own: whoever is merged takes nothing new, and others are billed meanwhile."""
+    made = [desk.new(Client), desk.new(Client)]
+    first, second = [desk.record(it, it.add(Profile("Twin", "USD"))).id for it in made]
+    sent(desk, office, second)
+    return first, second
+
+
+def merged(desk: Desk, office: Office) -> tuple[UUID, UUID]:
+    primary, duplicate = two_clients(desk, office)
+    asked = MergeClients(primary_id=primary, duplicate_ids=(duplicate,))
+    return merging.merge(desk, asked)[1].id, duplicate
 
 
 @dataclass(frozen=True)
@@ -258,6 +274,24 @@ TABLE = (
         holds=lambda records, it: (
             records.state(Payment, it.need).applied.amount == Decimal("50.00")
         ),
+    ),
+    Operation(
+        "merge clients",
+        lambda clients, mark: (
+            "POST",
+            "/api/clients/merge",
+            {"primary_id": str(clients[0]), "duplicate_ids": [str(clients[1])], "note": mark},
+        ),
+        ("MergeRecorded", "ClientsMerged", "ClientAbsorbed"),
+        needs=two_clients,
+        holds=lambda records, it: records.state(Client, it.need[1]).merged_into == it.need[0],
+    ),
+    Operation(
+        "undo a merge",
+        lambda it, mark: ("POST", "/api/clients/merge/undo", {"merge_id": str(it[0])}),
+        ("MergeUndone", "ClientMergeUndone", "ClientReturned"),
+        needs=merged,
+        holds=lambda records, it: records.state(Client, it.need[1]).merged_into is None,
     ),
     Operation(
         "change settings",

@@ -25,6 +25,7 @@ from zeroinvoice.domain.collecting import AllocationAsked, RecordPayment
 from zeroinvoice.domain.contact_book import ContactBook, Person, contact_book_of, opened
 from zeroinvoice.domain.credit_ledger import CreditLedger, ledger_of
 from zeroinvoice.domain.crediting import ApplyCredit, IssueCredit
+from zeroinvoice.domain.invoice import Invoice
 from zeroinvoice.domain.merging import MergeClients, UndoMerge
 from zeroinvoice.domain.workspace import Settings, Workspace
 from zeroinvoice.journal.application import Journal
@@ -370,6 +371,8 @@ class Merging(RuleBasedStateMachine):
     def note(self, which: int, amount: Decimal) -> None:
         invoice = self._any(self.billed, which)
         owner = self.billed[invoice]
+        if amount > self.world.state(Invoice, invoice).balance_due:
+            return  # what it settles would depend on payments that may be voided later
         asked = IssueCredit(type="credit_note", invoice_id=invoice, amount=amount)
 
         def decide(step: Step) -> Decision:

@@ -7,6 +7,7 @@ from commands import (
     contacts,
     credits,
     invoices,
+    merges,
     payments,
     workspace,
 )
@@ -17,6 +18,7 @@ routes = [
     *payments.routes,
     *credits.routes,
     *clients.routes,
+    *merges.routes,
     *contacts.routes,
     *bank_accounts.routes,
     *workspace.routes,

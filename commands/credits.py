@@ -35,8 +35,8 @@ async def issue(
 ) -> CreditView:
     """Issue a credit note, a goodwill or a prepayment."""
 
-    def decision(desk: Desk) -> tuple[Credit, date]:
-        return crediting.issue(desk, client_id, data), today(desk)
+    def decision(desk: Desk) -> tuple[Credit, date, UUID]:
+        return crediting.issue(desk, client_id, data), today(desk), client_id
 
     return CreditView.of(*await writer.commit(decision, wants=[(Client, client_id)]))
 
@@ -50,8 +50,8 @@ async def apply(
 ) -> CreditView:
     """Apply a credit to an invoice: both change, or neither."""
 
-    def decision(desk: Desk) -> tuple[Credit, date]:
-        return crediting.apply(desk, client_id, credit_id, data), today(desk)
+    def decision(desk: Desk) -> tuple[Credit, date, UUID]:
+        return crediting.apply(desk, client_id, credit_id, data), today(desk), client_id
 
     wants = _wants(client_id, credit_id)
     return CreditView.of(*await writer.commit(decision, wants=[*wants, (Invoice, data.invoice_id)]))
@@ -66,8 +66,12 @@ async def unapply(
 ) -> CreditView:
     """Take an application of a credit back."""
 
-    def decision(desk: Desk) -> tuple[Credit, date]:
-        return crediting.unapply(desk, client_id, credit_id, data.application_id), today(desk)
+    def decision(desk: Desk) -> tuple[Credit, date, UUID]:
+        return (
+            crediting.unapply(desk, client_id, credit_id, data.application_id),
+            today(desk),
+            client_id,
+        )
 
     return CreditView.of(*await writer.commit(decision, wants=_wants(client_id, credit_id)))
 
@@ -81,8 +85,8 @@ async def refund(
 ) -> CreditView:
     """Pay a credit out to its client."""
 
-    def decision(desk: Desk) -> tuple[Credit, date]:
-        return refunding.refund_credit(desk, client_id, credit_id, data), today(desk)
+    def decision(desk: Desk) -> tuple[Credit, date, UUID]:
+        return refunding.refund_credit(desk, client_id, credit_id, data), today(desk), client_id
 
     return CreditView.of(*await writer.commit(decision, wants=_wants(client_id, credit_id)))
 
@@ -96,8 +100,8 @@ async def void(
 ) -> CreditView:
     """Void a credit of which nothing is used; it stays readable."""
 
-    def decision(desk: Desk) -> tuple[Credit, date]:
-        return crediting.void(desk, client_id, credit_id, data.reason), today(desk)
+    def decision(desk: Desk) -> tuple[Credit, date, UUID]:
+        return crediting.void(desk, client_id, credit_id, data.reason), today(desk), client_id
 
     return CreditView.of(*await writer.commit(decision, wants=_wants(client_id, credit_id)))
 

@@ -9,6 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from projections.invoice_view import InvoiceView
 from zeroinvoice.domain import billing, collecting
+from zeroinvoice.domain.belonging import standing
 from zeroinvoice.domain.billing import (
     DepositAsked,
     DiscountGiven,
@@ -81,12 +82,15 @@ class MoveInvoice(Value, kw_only=True, forbid_unknown_fields=True):
     issue_and_pay: bool = False  # with `paid`: send a draft first
 
 
+Shown = tuple[Invoice, date, UUID]  # the day it is, and whose the invoice is after merges
+
+
 @post("/invoices")
 async def draft(data: JSONBody[DraftInvoice], writer: Writing) -> InvoiceView:
     """Draft an invoice."""
 
-    def decision(desk: Desk) -> tuple[Invoice, date]:
-        return billing.draft(desk, data), billing.today(desk)
+    def decision(desk: Desk) -> Shown:
+        return _shown(desk, billing.draft(desk, data))
 
     return InvoiceView.of(*await writer.commit(decision, wants=[(Client, data.client_id)]))
 
@@ -97,8 +101,8 @@ async def revise(
 ) -> InvoiceView:
     """Rewrite a draft, or what may still change of an issued invoice."""
 
-    def decision(desk: Desk) -> tuple[Invoice, date]:
-        return billing.revise(desk, invoice_id, data.changes()), billing.today(desk)
+    def decision(desk: Desk) -> Shown:
+        return _shown(desk, billing.revise(desk, invoice_id, data.changes()))
 
     return InvoiceView.of(*await writer.commit(decision, wants=[(Invoice, invoice_id)]))
 
@@ -109,8 +113,8 @@ async def move(
 ) -> InvoiceView:
     """Send, cancel, write off or reinstate an invoice, or record that it is paid."""
 
-    def decision(desk: Desk) -> tuple[Invoice, date]:
-        return _moved(desk, invoice_id, data, writer.has_key), billing.today(desk)
+    def decision(desk: Desk) -> Shown:
+        return _shown(desk, _moved(desk, invoice_id, data, writer.has_key))
 
     return InvoiceView.of(*await writer.commit(decision, wants=[(Invoice, invoice_id)]))
 
@@ -119,6 +123,10 @@ async def move(
 async def discard(invoice_id: FromPath[UUID], writer: Writing) -> None:
     """Delete a draft."""
     await writer.decide(Invoice, invoice_id, lambda it: it.discard())
+
+
+def _shown(desk: Desk, invoice: Invoice) -> Shown:
+    return invoice, billing.today(desk), standing(desk, invoice.content.client_id).id
 
 
 def _moved(desk: Desk, invoice_id: UUID, data: MoveInvoice, has_key: bool) -> Invoice:

@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from projections.payment_view import PaymentView
 from zeroinvoice.domain import collecting, refunding
+from zeroinvoice.domain.belonging import standing
 from zeroinvoice.domain.client import PaymentMethod
 from zeroinvoice.domain.collecting import AllocationAsked, RecordPayment
 from zeroinvoice.domain.payment import Payment
@@ -54,10 +55,13 @@ XReason = Annotated[str | None, HeaderParameter(name="X-Reason")]
 @post("/payments")
 async def record(data: JSONBody[RecordPayment], writer: Writing) -> Response[PaymentView]:
     """Record a payment; 200 with the first one when its external id is known."""
-    payment, is_new = await writer.commit(
-        lambda desk: collecting.record(desk, data, has_key=writer.has_key)
-    )
-    return Response(PaymentView.of(payment), status_code=201 if is_new else 200)
+
+    def decision(desk: Desk) -> tuple[Payment, UUID, bool]:
+        payment, is_new = collecting.record(desk, data, has_key=writer.has_key)
+        return *_shown(desk, payment), is_new
+
+    payment, client_id, is_new = await writer.commit(decision)
+    return Response(PaymentView.of(payment, client_id), status_code=201 if is_new else 200)
 
 
 @put("/payments/{payment_id:uuid}")
@@ -66,10 +70,10 @@ async def revise(
 ) -> PaymentView:
     """Correct a payment."""
 
-    def decision(desk: Desk) -> Payment:
-        return collecting.revise(desk, payment_id, data.changes())
+    def decision(desk: Desk) -> tuple[Payment, UUID]:
+        return _shown(desk, collecting.revise(desk, payment_id, data.changes()))
 
-    return PaymentView.of(await writer.commit(decision, wants=[(Payment, payment_id)]))
+    return PaymentView.of(*await writer.commit(decision, wants=[(Payment, payment_id)]))
 
 
 @delete("/payments/{payment_id:uuid}", status_code=200)
@@ -78,10 +82,10 @@ async def void(
 ) -> PaymentView:
     """Void a payment that should not have been recorded; it stays readable."""
 
-    def decision(desk: Desk) -> Payment:
-        return collecting.void(desk, payment_id, reason or x_reason)
+    def decision(desk: Desk) -> tuple[Payment, UUID]:
+        return _shown(desk, collecting.void(desk, payment_id, reason or x_reason))
 
-    return PaymentView.of(await writer.commit(decision, wants=[(Payment, payment_id)]))
+    return PaymentView.of(*await writer.commit(decision, wants=[(Payment, payment_id)]))
 
 
 @post("/payments/{payment_id:uuid}/refund", status_code=200)
@@ -90,10 +94,15 @@ async def refund(
 ) -> PaymentView:
     """Pay a payment back: what is left over of it first, then what it settled last."""
 
-    def decision(desk: Desk) -> Payment:
-        return refunding.refund_payment(desk, payment_id, data)
+    def decision(desk: Desk) -> tuple[Payment, UUID]:
+        return _shown(desk, refunding.refund_payment(desk, payment_id, data))
 
-    return PaymentView.of(await writer.commit(decision, wants=[(Payment, payment_id)]))
+    return PaymentView.of(*await writer.commit(decision, wants=[(Payment, payment_id)]))
+
+
+def _shown(desk: Desk, payment: Payment) -> tuple[Payment, UUID]:
+    """The payment, and whose it is after merges."""
+    return payment, standing(desk, payment.entry.client_id).id
 
 
 routes = [record, revise, void, refund]

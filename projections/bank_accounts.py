@@ -15,6 +15,9 @@ from zeroinvoice.domain.bank_accounts import (
     BankAccountEvent,
     BankAccountRemoved,
     BankAccountRevised,
+    BankAccountsAdopted,
+    BankAccountsReleased,
+    BankAccountsReturned,
     DefaultBankAccountChosen,
     Purpose,
     bank_accounts_of,
@@ -75,7 +78,7 @@ def project(rows: Rows, wholes: Rows, fact: Fact) -> None:
     event = fact.event
     if not isinstance(event, BankAccountEvent):
         return
-    if isinstance(event, BankAccountAdded) and fact.version == 1:
+    if isinstance(event, BankAccountAdded | BankAccountsAdopted) and fact.version == 1:
         wholes.add(fact.stream, client_id=event.client_id, version=1)
     chosen = {default.purpose: default.account_id for default in event.defaults}
     wholes.set(fact.stream, version=fact.version, **chosen)
@@ -102,6 +105,14 @@ def project(rows: Rows, wholes: Rows, fact: Fact) -> None:
             pass
         case BankAccountRemoved(account_id=id):
             rows.set(id, updated_at=fact.at, deleted=True)
+        case BankAccountsAdopted(accounts=accounts):
+            for it in accounts:
+                rows.set(it.id, list_id=fact.stream)
+        case BankAccountsReturned(accounts=accounts, removed=removed):
+            for id in (*(it.id for it in accounts), *removed):
+                rows.set(id, list_id=fact.stream)
+        case BankAccountsReleased():
+            pass
         case _:
             assert_never(event)
 
@@ -110,7 +121,7 @@ def _fields(of: Value) -> dict[str, Any]:
     return {name: getattr(of, name) for name in of.__struct_fields__}
 
 
-projector = Projector("bank_accounts", 1, (accounts, lists), project)
+projector = Projector("bank_accounts", 2, (accounts, lists), project)
 
 # Views
 

@@ -216,7 +216,7 @@ def analytics(
     """
     client = client_of(reader, client_id)
     period = Period.asked(reader, start, end)
-    found = receivables_of(reader, client.id, currency)
+    found = receivables_of(reader, client.homes, currency)
     if reader.as_of_day is not None:
         found = {code: it.until(reader.as_of_day) for code, it in found.items()}
     return figures(client.id, found, period, reader.as_of)

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from zeroinvoice.domain.credit import (
     CreditApplied,
     CreditIssued,
+    CreditReassigned,
     CreditRefunded,
     CreditUnapplied,
     CreditVoided,
@@ -45,7 +46,7 @@ from zeroinvoice.kernel.money import ZERO, rounded
 from zeroinvoice.kernel.value import Value
 from zeroinvoice.readside.projector import Projector
 from zeroinvoice.readside.rows import Rows
-from zeroinvoice.readside.tables import Column, Index, read_table
+from zeroinvoice.readside.tables import Column, Index, any_of, read_table
 
 # Tables
 #
@@ -147,6 +148,9 @@ def project(rows: Rows, standing: Rows, fact: Fact) -> None:
         case CreditVoided():
             book.take_back(id)
             book.take_back(named(id, "note"))
+        case CreditReassigned(client_id=client_id):
+            rows.where(document=id).set(client_id=client_id)
+            standing.set(id, client_id=client_id)
         case _:
             pass
 
@@ -297,7 +301,7 @@ def _issue(book: _Book, event: CreditIssued) -> None:
         book.enter("note", id, note, part=note, **same)
 
 
-projector = Projector("client_figures", 3, (entries, current), project)
+projector = Projector("client_figures", 4, (entries, current), project)
 
 # Queries
 
@@ -326,10 +330,13 @@ READ = [it[name] for name in _Entry.__struct_fields__]
 
 
 def receivables_of(
-    reader: RequestReader, client_id: UUID, currency: str | None
+    reader: RequestReader, homes: Iterable[UUID], currency: str | None
 ) -> dict[str, Receivables]:
-    """A client's receivables by currency, as they were known at `as_of`, else as they are."""
-    wanted = reader.mine(entries, *READ).where(it.client_id == client_id)
+    """Receivables by currency, as they were known at `as_of`, else as they are.
+
+    `homes` are the client and all that it stood for then.
+    """
+    wanted = reader.mine(entries, *READ).where(any_of(it.client_id, homes))
     if reader.as_of is None:
         wanted = wanted.where(it.gone_at.is_(None))
     else:

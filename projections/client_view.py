@@ -34,8 +34,9 @@ class ClientView(Value, kw_only=True):
 
     id: UUID
     number: str | None
-    status: str  # active, archived
+    status: str  # active, archived, merged
     archived: bool
+    merged_into: UUID | None
     name: str
     legal_name: str | None
     type: str
@@ -57,6 +58,7 @@ class ClientView(Value, kw_only=True):
     tax_exempt: str
     payment_terms: str | None
     external_id: str | None
+    external_id_aliases: tuple[str, ...]  # of clients that were merged into this one
     tags: tuple[str, ...]
     notes: str | None
     custom: dict[str, Any]
@@ -98,8 +100,10 @@ def _shown(it: Client) -> dict[str, Any]:
     return {
         **same,
         "id": it.id,
-        "status": "archived" if it.archived else "active",
+        "status": "merged" if it.merged_into else "archived" if it.archived else "active",
         "archived": it.archived,
+        "merged_into": it.merged_into,
+        "external_id_aliases": it.aliases,
         "address": address.block,
         "address_lines": address.address_lines,
         "city": address.city,

@@ -6,18 +6,22 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from litestar.params import FromPath, FromQuery, QueryParameter
-from sqlalchemy import Boolean, ColumnElement, DateTime, Integer, Text, func, literal, or_
+from sqlalchemy import Boolean, ColumnElement, DateTime, Integer, Text, Uuid, func, literal, or_
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from projections.client_view import ClientView, Duplicate, PaymentSettingsView
 from zeroinvoice.domain import KIND_OF
 from zeroinvoice.domain.client import (
     Client,
+    ClientAbsorbed,
     ClientAdded,
     ClientArchived,
     ClientDeleted,
+    ClientMergeUndone,
     ClientRestored,
+    ClientReturned,
     ClientRevised,
+    ClientsMerged,
     Profile,
 )
 from zeroinvoice.http.paging import Listing
@@ -61,6 +65,7 @@ clients = read_table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
     Column("version", Integer, nullable=False),
+    Column("merged_into", Uuid),
     Column("deleted", Boolean, nullable=False, default=False),
 )
 it = clients.c
@@ -87,8 +92,16 @@ def project(rows: Rows, fact: Fact) -> None:
     match fact.event:
         case ClientAdded(profile=profile):
             rows.add(id, created_at=fact.at, **changed, **_written(profile))
-        case ClientRevised(profile=profile):
+        case (
+            ClientRevised(profile=profile)
+            | ClientsMerged(profile=profile)
+            | ClientMergeUndone(profile=profile)
+        ):
             rows.set(id, **changed, **_written(profile))
+        case ClientAbsorbed(into=into):
+            rows.set(id, merged_into=into, **changed)
+        case ClientReturned():
+            rows.set(id, merged_into=None, **changed)
         case ClientArchived():
             rows.set(id, status="archived", **changed)
         case ClientRestored():
@@ -127,7 +140,7 @@ def code(text: str) -> str:
     return "".join(c for c in text if c.isalnum()).upper()
 
 
-projector = Projector("clients", 1, (clients,), project)
+projector = Projector("clients", 2, (clients,), project)
 
 # Views
 
@@ -203,7 +216,7 @@ def matching(
     ]
     if _PHONE.fullmatch(q) and len(digits(q)) >= 3:
         fields.append(Field("phone", it.phone_digits, digits(q), "within", it.phone))
-    rows = reader.mine(clients, *ITEM).where(~it.deleted)
+    rows = reader.mine(clients, *ITEM).where(~it.deleted, it.merged_into.is_(None))
     if not include_archived:
         rows = rows.where(it.status == "active")
     return [
@@ -232,7 +245,7 @@ def duplicates(
             func.coalesce(same_tax_id, False),
             likeness,
         )
-        .where(~it.deleted, or_(same_email, same_tax_id, similar))
+        .where(~it.deleted, it.merged_into.is_(None), or_(same_email, same_tax_id, similar))
         .order_by(likeness.desc(), it.id)
         .limit(MOST_DUPLICATES)
     )
@@ -254,10 +267,27 @@ def duplicates(
 
 
 def client_of(reader: RequestReader, client_id: UUID) -> Client:
-    """A client that is there. Raises `Missing`; the answer gets no ETag of the client's."""
+    """A client that is there, or the one it was merged into.
+
+    Raises `Missing`; the answer gets no ETag of the client's.
+    """
     client = reader.state(Client, client_id)
-    client.assert_there()
+    client.assert_known()
     reader.shows(None, 0)
+    return _followed(reader, client)
+
+
+def owner_of(reader: RequestReader, client_id: UUID) -> UUID:
+    """Whose a document is that was written for this client, now or as it was at `as_of`."""
+    client = reader.then(Client, client_id)
+    if client.merges:
+        reader.follows_more()  # a merge gives the document no new version
+    return _followed(reader, client).id
+
+
+def _followed(reader: RequestReader, client: Client) -> Client:
+    while client.merged_into is not None:
+        client = reader.then(Client, client.merged_into)
     return client
 
 
@@ -279,7 +309,9 @@ def browse(
     include_deleted: FromQuery[bool] = False,
 ) -> Page[ClientItem]:
     """List clients, newest first; archived ones only when asked for."""
-    conditions: list[ColumnElement[bool]] = [] if include_deleted else [~it.deleted]
+    conditions: list[ColumnElement[bool]] = [it.merged_into.is_(None)]
+    if not include_deleted:
+        conditions.append(~it.deleted)
     if status:
         conditions.append(any_of(it.status, status))
     elif not include_archived:
@@ -317,17 +349,17 @@ def search(
 
 @get("/clients/{client_id:uuid}")
 def show(client_id: FromPath[UUID], reader: Reading) -> ClientView:
-    """Show one client, now or as it was at `as_of`."""
+    """Show one client, now or as it was at `as_of`; one that was merged says into whom."""
     client = reader.state(Client, client_id)
-    client.assert_there()
+    client.assert_known()
     return ClientView.of(client)
 
 
 @get("/clients/{client_id:uuid}/payment-settings")
 def payment_settings(client_id: FromPath[UUID], reader: Reading) -> PaymentSettingsView:
     """Show how a client pays, now or at `as_of`, and which of it the workspace decides."""
-    client = reader.state(Client, client_id)
-    client.assert_there()
+    client = client_of(reader, client_id)
+    reader.shows(client.version, 0)
     reader.follows_more()  # what is inherited changes with the workspace
     return PaymentSettingsView.of(client, reader.workspace.settings)
 

@@ -11,11 +11,15 @@ from projections.clients import client_of
 from projections.contact_view import ContactView
 from projections.invoices import aware
 from zeroinvoice.domain.contact_book import (
+    Contact,
     ContactAdded,
     ContactBook,
     ContactEvent,
     ContactRemoved,
     ContactRevised,
+    ContactsAdopted,
+    ContactsReleased,
+    ContactsReturned,
     Person,
     PrimaryContactChosen,
     Receives,
@@ -78,7 +82,7 @@ def project(rows: Rows, shelf: Rows, fact: Fact) -> None:
     event = fact.event
     if not isinstance(event, ContactEvent):
         return
-    if isinstance(event, ContactAdded) and fact.version == 1:
+    if isinstance(event, ContactAdded | ContactsAdopted) and fact.version == 1:
         shelf.add(fact.stream, client_id=event.client_id, version=1)
     shelf.set(fact.stream, version=fact.version)
     match event:
@@ -96,8 +100,23 @@ def project(rows: Rows, shelf: Rows, fact: Fact) -> None:
             known = shelf.get(fact.stream)
             if known is not None and known["primary_id"] == id:
                 shelf.set(fact.stream, primary_id=promoted)
+        case ContactsAdopted(contacts=contacts, primary=primary):
+            _put(rows, fact.stream, contacts)
+            shelf.set(fact.stream, primary_id=primary)
+        case ContactsReturned(contacts=contacts, primary=primary):
+            _put(rows, fact.stream, contacts)
+            shelf.set(fact.stream, primary_id=primary)
+            for id in event.removed:
+                rows.set(id, book_id=fact.stream)
+        case ContactsReleased(primary=primary):
+            shelf.set(fact.stream, primary_id=primary)
         case _:
             assert_never(event)
+
+
+def _put(rows: Rows, book: UUID, contacts: tuple[Contact, ...]) -> None:
+    for contact in contacts:
+        rows.set(contact.id, book_id=book)
 
 
 def _written(person: Person) -> dict[str, Any]:
@@ -111,7 +130,7 @@ def _written(person: Person) -> dict[str, Any]:
     }
 
 
-projector = Projector("contacts", 1, (contacts, books), project)
+projector = Projector("contacts", 2, (contacts, books), project)
 
 # Views
 

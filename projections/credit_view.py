@@ -80,8 +80,10 @@ class CreditView(Value, kw_only=True):
     version: int
 
     @classmethod
-    def of(cls, it: Credit, today: date) -> "CreditView":
-        """The view a read and a write answer with; `today` is the workspace's calendar day."""
+    def of(cls, it: Credit, today: date, client_id: UUID) -> "CreditView":
+        """The view a read and a write answer with; `today` is the workspace's calendar day, and
+        `client_id` whose it is after merges.
+        """
         entry, totals = it.entry, it.entry.totals
         none = entry.amount.amount - entry.amount.amount  # zero, with the currency's digits
         return cls(
@@ -89,7 +91,7 @@ class CreditView(Value, kw_only=True):
             type=entry.type,
             status=it.status(today).value,
             number=entry.number,
-            client_id=entry.client_id,
+            client_id=client_id,
             currency=it.currency,
             amount=entry.amount.amount,
             applied=none + it.applied,

@@ -21,24 +21,27 @@ from sqlalchemy import (
     or_,
 )
 
-from projections.clients import client_of
+from projections.clients import client_of, owner_of
 from projections.credit_view import CreditView
 from projections.invoices import aware, today_of
+from projections.owners import belongs, count, follow, moved, owners
 from zeroinvoice.domain.credit import (
     Credit,
     CreditApplied,
     CreditIssued,
+    CreditReassigned,
     CreditRefunded,
     CreditType,
     CreditUnapplied,
     CreditVoided,
 )
-from zeroinvoice.domain.credit_ledger import CreditLedger, Held, ledger_of
+from zeroinvoice.domain.credit_ledger import CreditLedger, Held, all_held, ledger_of
 from zeroinvoice.http.paging import Listing
 from zeroinvoice.http.reading import Reading
 from zeroinvoice.http.routes import get
 from zeroinvoice.kernel.facts import Fact
 from zeroinvoice.kernel.money import Money
+from zeroinvoice.kernel.refusals import Missing
 from zeroinvoice.kernel.value import Value
 from zeroinvoice.readside.paging import Page, page
 from zeroinvoice.readside.projector import Projector
@@ -81,10 +84,15 @@ applications = read_table(
     Column("amount", Numeric, nullable=False),
 )
 
+clients = owners("credits")
+moves = moved("credits")
+
 # Fold
 
 
-def project(rows: Rows, parts: Rows, fact: Fact) -> None:
+def project(rows: Rows, parts: Rows, holders: Rows, counts: Rows, fact: Fact) -> None:
+    follow(holders, fact)
+    count(rows, counts, fact)
     id = fact.stream
     match fact.event:
         case CreditIssued() as event:
@@ -103,6 +111,8 @@ def project(rows: Rows, parts: Rows, fact: Fact) -> None:
             assert row is not None
             none = row["remaining"] - row["remaining"]
             rows.set(id, voided=True, remaining=none, **_stamp(fact))
+        case CreditReassigned(client_id=client_id):
+            rows.set(id, client_id=client_id, **_stamp(fact))
         case _:
             pass
 
@@ -141,7 +151,7 @@ def _spend(
     )
 
 
-projector = Projector("credits", 1, (credits, applications), project)
+projector = Projector("credits", 2, (credits, applications, clients, moves), project)
 
 # Views
 
@@ -238,9 +248,9 @@ def browse(
     include_deleted: FromQuery[bool] = False,
 ) -> Page[CreditItem]:
     """List a client's credits, newest first; void ones only when asked for."""
-    client_of(reader, client_id)
+    client = client_of(reader, client_id)
     shown = status_on(today_of(reader))
-    conditions: list[ColumnElement[bool]] = [it.client_id == client_id]
+    conditions = [belongs(it.client_id, clients, reader.tenant, client.id)]
     if status:
         conditions.append(any_of(shown, sorted(status)))
     elif not include_deleted:
@@ -258,9 +268,9 @@ def browse(
         conditions.append(it.created_at <= aware(created_to, "?created_to"))
     if updated_since:
         conditions.append(it.updated_at >= aware(updated_since, "?updated_since"))
+    beside = {"status": shown.label("shown_status"), "client_id": literal(client.id)}
     columns = [
-        shown.label("shown_status") if name == "status" else it[name]
-        for name in CreditItem.__struct_fields__
+        beside[name] if name in beside else it[name] for name in CreditItem.__struct_fields__
     ]
     rows = reader.mine(credits, *columns).where(*conditions)
     return page(reader, rows, CreditItem, listing, sorts=SORTS, key=it.id)
@@ -269,8 +279,9 @@ def browse(
 @get("/customers/{client_id:uuid}/credits/balance/total")
 def balance(client_id: FromPath[UUID], reader: Reading) -> Balances:
     """Show what is left of a client's credits, now or as it was at `as_of`."""
-    client_of(reader, client_id)
-    held = list(reader.then(CreditLedger, ledger_of(reader.tenant, client_id)).held)
+    client = client_of(reader, client_id)
+    ledgers = (reader.then(CreditLedger, ledger_of(reader.tenant, it)) for it in client.homes)
+    held = all_held(ledgers)
     codes = sorted({it.left.currency for it in held})
     day = today_of(reader)
     return Balances({it: Balance.of(held, it, day) for it in codes}, reader.as_of or reader.now)
@@ -279,12 +290,13 @@ def balance(client_id: FromPath[UUID], reader: Reading) -> Balances:
 @get("/customers/{client_id:uuid}/credits/{credit_id:uuid}")
 def show(client_id: FromPath[UUID], credit_id: FromPath[UUID], reader: Reading) -> CreditView:
     """Show one credit, now or as it was at `as_of`."""
-    client_of(reader, client_id)
+    client = client_of(reader, client_id)
     credit = reader.state(Credit, credit_id)
-    credit.assert_of(client_id)
+    if owner_of(reader, credit.entry.client_id) != client.id:
+        raise Missing("There is no such credit.")
     if credit.entry.expires_on is not None:
         reader.follows_more()  # the calendar decides whether it can still be used
-    return CreditView.of(credit, today_of(reader))
+    return CreditView.of(credit, today_of(reader), client.id)
 
 
 routes = [browse, balance, show]

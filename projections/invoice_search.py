@@ -9,7 +9,15 @@ from sqlalchemy import ColumnElement, Select, literal
 
 from projections.clients import matching
 from projections.invoice_question import Understood, understood
-from projections.invoices import InvoiceItem, all_text, having_status, invoices, items, today_of
+from projections.invoices import (
+    InvoiceItem,
+    all_text,
+    having_status,
+    invoices,
+    items,
+    names,
+    today_of,
+)
 from zeroinvoice.http.reading import Reading
 from zeroinvoice.http.routes import get
 from zeroinvoice.kernel.refusals import BadInput
@@ -111,7 +119,7 @@ def _by_client(reader: Reading, rows: Select[Any], asked: str, limit: int) -> li
     }
     if not clients:
         return []
-    theirs = rows.where(any_of(it.client_id, clients))
+    theirs = rows.where(any_of(names.c.owner_id, clients))
     newest = theirs.order_by(it.created_at.desc(), it.id.desc()).limit(limit)
     return [
         InvoiceMatch(

@@ -63,7 +63,8 @@ class InvoiceView(Value, kw_only=True):
     number: str | None
     status: str  # draft, sent, overdue, paid, cancelled, written_off
     payment_state: str  # unpaid, partial, paid, overpaid
-    client_id: UUID
+    client_id: UUID  # after merges
+    billed_to: UUID  # as it was drafted
     currency: str
     issue_date: date
     due_date: date
@@ -119,8 +120,10 @@ class InvoiceView(Value, kw_only=True):
     version: int
 
     @classmethod
-    def of(cls, it: Invoice, today: date) -> "InvoiceView":
-        """The view a read and a write answer with; `today` is the workspace's calendar day."""
+    def of(cls, it: Invoice, today: date, client_id: UUID) -> "InvoiceView":
+        """The view a read and a write answer with; `today` is the workspace's calendar day, and
+        `client_id` whose it is after merges.
+        """
         content, handling, totals = it.content, it.handling, it.totals
         late_since = it.overdue_since(today)
         none = totals.total - totals.total  # zero, with the currency's digits
@@ -129,7 +132,8 @@ class InvoiceView(Value, kw_only=True):
             number=it.number or content.number,
             status="overdue" if late_since else it.status.value,
             payment_state=_payment_state(it),
-            client_id=content.client_id,
+            client_id=client_id,
+            billed_to=content.client_id,
             currency=content.currency,
             issue_date=content.issue_date,
             due_date=content.due_date,

@@ -27,8 +27,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from projections.clients import client_of, owner_of
 from projections.invoice_view import InvoiceView
-from zeroinvoice.domain.client import Client, ClientAdded, ClientRevised
+from projections.owners import belongs, count, follow, moved, owners
+from zeroinvoice.domain.client import Client
 from zeroinvoice.domain.credited import (
     InvoiceCredited,
     InvoiceCreditNoteIssued,
@@ -62,7 +64,7 @@ from zeroinvoice.http.reading import Reading
 from zeroinvoice.http.routes import get
 from zeroinvoice.kernel.facts import Fact
 from zeroinvoice.kernel.money import ZERO, rounded
-from zeroinvoice.kernel.refusals import BadInput, Missing
+from zeroinvoice.kernel.refusals import BadInput
 from zeroinvoice.kernel.value import Value
 from zeroinvoice.readside.paging import Page, page
 from zeroinvoice.readside.projector import Projector
@@ -134,16 +136,17 @@ Index(
 )
 
 
-names = read_table("invoices", "client_names", Column("name", Text, nullable=False))
+names = owners("invoices")
+moves = moved("invoices")
 
 # Fold
 
 
-def project(rows: Rows, clients: Rows, fact: Fact) -> None:
+def project(rows: Rows, clients: Rows, counts: Rows, fact: Fact) -> None:
+    follow(clients, fact)
+    count(rows, counts, fact, deleted=False)
     id, at, version = fact.stream, fact.at, fact.version
     match fact.event:
-        case ClientAdded(profile=profile) | ClientRevised(profile=profile):
-            clients.add(id, name=profile.name)
         case InvoiceDrafted() as event:
             rows.add(id, created_at=at, updated_at=at, version=version, **_written(event))
         case InvoiceRevised() as event:
@@ -262,7 +265,7 @@ def _settle(rows: Rows, fact: Fact, *, paid: Decimal = ZERO, credited: Decimal =
     )
 
 
-projector = Projector("invoices", 4, (invoices, names), project)
+projector = Projector("invoices", 5, (invoices, names, moves), project)
 
 # Views
 
@@ -273,8 +276,9 @@ class InvoiceItem(Value):
     id: UUID
     number: str | None
     status: str
-    client_id: UUID
+    client_id: UUID  # after merges
     client_name: str | None
+    billed_to: UUID  # as it was drafted
     currency: str
     issue_date: date
     due_date: date
@@ -354,7 +358,9 @@ def _shown(today: date) -> tuple[ColumnElement[Any], ...]:
     days = func.coalesce(literal(today) - late_since(today), 0)
     computed = {
         "status": shown_status(today).label("shown_status"),
+        "client_id": names.c.owner_id.label("owner_id"),
         "client_name": names.c.name.label("client_name"),
+        "billed_to": it.client_id,
         "days_overdue": days.label("days_overdue"),
     }
     return tuple(
@@ -394,7 +400,7 @@ def browse(
     if status:
         conditions.append(having_status(status, today))
     if client_id:
-        conditions.append(it.client_id == client_id)
+        conditions.append(belongs(it.client_id, names, reader.tenant, client_id))
     if q:
         fields = (it.number, it.reference, it.po_number, it.lines_text, names.c.name)
         conditions.append(or_(*(field.icontains(q, autoescape=True) for field in fields)))
@@ -415,7 +421,7 @@ def overdue(reader: Reading, listing: Listing, client_id: FromQuery[UUID | None]
     late = late_since(today)
     conditions: list[ColumnElement[bool]] = [late.is_not(None)]
     if client_id:
-        conditions.append(it.client_id == client_id)
+        conditions.append(belongs(it.client_id, names, reader.tenant, client_id))
     sums = reader.mine(invoices, it.currency, func.sum(it.balance_due)).where(*conditions)
     totals = dict(reader.rows(sums.group_by(it.currency).order_by(it.currency)))
     sorts = {
@@ -431,19 +437,20 @@ def overdue(reader: Reading, listing: Listing, client_id: FromQuery[UUID | None]
 @get("/invoices/{invoice_id:uuid}")
 def show(invoice_id: FromPath[UUID], reader: Reading) -> InvoiceView:
     """Show one invoice, now or as it was at `as_of`."""
+    reader.foresee(Invoice, invoice_id, lambda it: (Client, it.content.client_id))
     invoice = reader.state(Invoice, invoice_id)
     invoice.assert_there()
     if invoice.status is Status.SENT:
         reader.follows_more()  # the calendar decides whether it is overdue
-    return InvoiceView.of(invoice, today_of(reader))
+    return InvoiceView.of(invoice, today_of(reader), owner_of(reader, invoice.content.client_id))
 
 
 @get("/invoices/client/{client_id:uuid}")
 def of_client(client_id: FromPath[UUID], reader: Reading, listing: Listing) -> Page[InvoiceItem]:
     """List a client's invoices, newest first."""
-    if not reader.find(Client, client_id).version:
-        raise Missing("There is no such client.")
-    rows = items(reader, today_of(reader), it.client_id == client_id, ~it.deleted)
+    client = client_of(reader, client_id)
+    theirs = belongs(it.client_id, names, reader.tenant, client.id)
+    rows = items(reader, today_of(reader), theirs, ~it.deleted)
     return page(reader, rows, InvoiceItem, listing, sorts=SORTS, key=it.id)
 
 

@@ -63,7 +63,7 @@ def _group(group_by: Group | None, day: ColumnElement[Any]) -> ColumnElement[Any
         case "method":
             return it.method
         case "client":
-            return it.client_id
+            return names.c.owner_id
         case None:
             return literal("")
         case _:
@@ -177,7 +177,7 @@ def summarise(
     """Add payments up by currency, and by day, week, month, method or client."""
     if received_from and received_to and received_from > received_to:
         raise BadInput(f"{received_from} is after {received_to}.", pointer="?from")
-    period = Wanted(received_from=received_from, received_to=received_to).conditions()
+    period = Wanted(received_from=received_from, received_to=received_to).conditions(reader.tenant)
     rows = takings(reader, group_by, *period)
     since = [back.refunded_on >= received_from] if received_from else []
     until = [back.refunded_on <= received_to] if received_to else []

@@ -57,7 +57,7 @@ class PaymentView(Value, kw_only=True):
 
     id: UUID
     status: str  # succeeded, partially_refunded, refunded, voided
-    client_id: UUID
+    client_id: UUID  # after merges
     amount: Decimal  # as received
     currency: str  # of the amount and the fee
     fee_amount: Decimal
@@ -86,7 +86,8 @@ class PaymentView(Value, kw_only=True):
     version: int
 
     @classmethod
-    def of(cls, it: Payment) -> "PaymentView":
+    def of(cls, it: Payment, client_id: UUID) -> "PaymentView":
+        """The view a read and a write answer with; `client_id` is whose it is after merges."""
         entry = it.entry
         allocations = [AllocationView.of(part, entry.worth.currency) for part in it.allocations]
         unapplied, over = it.unapplied, entry.overpaid
@@ -97,7 +98,7 @@ class PaymentView(Value, kw_only=True):
         return cls(
             id=it.id,
             status=it.status.value,
-            client_id=entry.client_id,
+            client_id=client_id,
             amount=entry.amount.amount,
             currency=entry.amount.currency,
             fee_amount=Money.zero(entry.amount.currency).amount + entry.fee_amount,

@@ -20,9 +20,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from projections.clients import client_of, owner_of
 from projections.invoices import aware
+from projections.owners import belongs, count, follow, moved, owners
 from projections.payment_view import PaidTotal, PaymentView
-from zeroinvoice.domain.client import Client, ClientAdded, ClientRevised, PaymentMethod
+from zeroinvoice.domain.client import PaymentMethod
 from zeroinvoice.domain.invoice import Invoice, InvoiceSent
 from zeroinvoice.domain.payment import (
     Payment,
@@ -36,7 +38,7 @@ from zeroinvoice.domain.payment import (
 from zeroinvoice.http.paging import Listing
 from zeroinvoice.http.reading import Reading
 from zeroinvoice.http.routes import get
-from zeroinvoice.kernel.facts import Fact, State
+from zeroinvoice.kernel.facts import Fact
 from zeroinvoice.kernel.money import exact
 from zeroinvoice.kernel.refusals import Missing
 from zeroinvoice.kernel.value import Value
@@ -104,18 +106,27 @@ refunds = read_table(
 )
 Index("refunds_by_day", refunds.c.tenant_id, refunds.c.refunded_on)
 
-names = read_table("payments", "payers", Column("name", Text, nullable=False))
+names = owners("payments")
+moves = moved("payments")
 issued = read_table("payments", "issued_invoices", Column("issue_date", Date, nullable=False))
 
 # Fold
 
 
-def project(rows: Rows, parts: Rows, back: Rows, clients: Rows, invoices: Rows, fact: Fact) -> None:
+def project(
+    rows: Rows,
+    parts: Rows,
+    back: Rows,
+    clients: Rows,
+    counts: Rows,
+    invoices: Rows,
+    fact: Fact,
+) -> None:
+    follow(clients, fact)
+    count(rows, counts, fact)
     id, event = fact.stream, fact.event
     stamp = {"updated_at": fact.at, "version": fact.version}
     match event:
-        case ClientAdded(profile=profile) | ClientRevised(profile=profile):
-            clients.add(id, name=profile.name)
         case InvoiceSent(issue_date=issue_date):
             invoices.add(id, issue_date=issue_date)
         case PaymentRecorded():
@@ -216,7 +227,9 @@ def _days(invoices: Rows, invoice_id: UUID, received_on: date) -> int | None:
     return (received_on - invoice["issue_date"]).days if invoice else None
 
 
-projector = Projector("payments", 2, (payments, allocations, refunds, names, issued), project)
+projector = Projector(
+    "payments", 3, (payments, allocations, refunds, names, moves, issued), project
+)
 
 # Views
 
@@ -226,7 +239,7 @@ class PaymentItem(Value):
 
     id: UUID
     status: str
-    client_id: UUID
+    client_id: UUID  # after merges
     client_name: str | None
     amount: Decimal  # as received
     currency: str  # of the amount and the fee
@@ -298,14 +311,14 @@ class Wanted(Value, kw_only=True):
     received_to: date | None = None
     unapplied_only: bool = False
 
-    def conditions(self) -> list[ColumnElement[bool]]:
+    def conditions(self, tenant: UUID) -> list[ColumnElement[bool]]:
         found: list[ColumnElement[bool]] = []
         if self.status:
             found.append(any_of(it.status, sorted(self.status)))
         elif not self.include_deleted:
             found.append(it.status != "voided")
         if self.client_id:
-            found.append(it.client_id == self.client_id)
+            found.append(belongs(it.client_id, names, tenant, self.client_id))
         if self.invoice_id:
             found.append(it.invoice_ids.contains([self.invoice_id]))
         if self.method:
@@ -327,9 +340,9 @@ class Wanted(Value, kw_only=True):
 
 def items(reader: Reading, *conditions: ColumnElement[bool]) -> Select[Any]:
     """The tenant's payments as `PaymentItem`s."""
+    beside = {"client_id": names.c.owner_id, "client_name": names.c.name}
     columns = [
-        names.c.name if name == "client_name" else it[name]
-        for name in PaymentItem.__struct_fields__
+        beside[name] if name in beside else it[name] for name in PaymentItem.__struct_fields__
     ]
     client = and_(names.c.id == it.client_id, names.c.tenant_id == it.tenant_id)
     return reader.mine(payments, *columns).outerjoin(names, client).where(*conditions)
@@ -371,7 +384,7 @@ def browse(
         received_from=received_from,
         received_to=received_to,
         unapplied_only=unapplied_only,
-    ).conditions()
+    ).conditions(reader.tenant)
     if q:
         texts = (it.reference, it.external_id, it.note, it.numbers_text, names.c.name)
         conditions.append(or_(*(text.icontains(q, autoescape=True) for text in texts)))
@@ -416,7 +429,7 @@ def search(
             received_from=on or received_from,
             received_to=on or received_to,
             unapplied_only=unapplied_only,
-        ).conditions(),
+        ).conditions(reader.tenant),
     )
     asked = (q or "").strip()
     if not asked:
@@ -441,7 +454,8 @@ def search(
 @get("/payments/{payment_id:uuid}")
 def show(payment_id: FromPath[UUID], reader: Reading) -> PaymentView:
     """Show one payment, now or as it was at `as_of`."""
-    return PaymentView.of(reader.state(Payment, payment_id))
+    payment = reader.state(Payment, payment_id)
+    return PaymentView.of(payment, owner_of(reader, payment.entry.client_id))
 
 
 @get("/payments/invoice/{invoice_id:uuid}")
@@ -452,9 +466,10 @@ def of_invoice(
     include_deleted: FromQuery[bool] = False,
 ) -> Page[PaymentItem]:
     """List the payments that settle an invoice, newest first."""
-    _there(reader, Invoice, invoice_id)
+    if not reader.find(Invoice, invoice_id).version:
+        raise Missing("There is no such invoice.")
     wanted = Wanted(invoice_id=invoice_id, include_deleted=include_deleted)
-    rows = items(reader, *wanted.conditions())
+    rows = items(reader, *wanted.conditions(reader.tenant))
     return page(reader, rows, PaymentItem, listing, sorts=SORTS, key=it.id)
 
 
@@ -466,9 +481,9 @@ def of_client(
     include_deleted: FromQuery[bool] = False,
 ) -> Page[PaymentItem]:
     """List a client's payments, newest first."""
-    _there(reader, Client, client_id)
-    wanted = Wanted(client_id=client_id, include_deleted=include_deleted)
-    rows = items(reader, *wanted.conditions())
+    client = client_of(reader, client_id)
+    wanted = Wanted(client_id=client.id, include_deleted=include_deleted)
+    rows = items(reader, *wanted.conditions(reader.tenant))
     return page(reader, rows, PaymentItem, listing, sorts=SORTS, key=it.id)
 
 
@@ -478,12 +493,6 @@ def total(invoice_id: FromPath[UUID], reader: Reading) -> PaidTotal:
     invoice = reader.state(Invoice, invoice_id)
     invoice.assert_there()
     return PaidTotal.of(invoice)
-
-
-def _there(reader: Reading, kind: type[State[Any]], id: UUID) -> None:
-    """Raises `Missing` for what a list is asked of when it does not exist."""
-    if not reader.find(kind, id).version:
-        raise Missing(f"There is no such {kind.__name__.lower()}.")
 
 
 routes = [browse, search, show, of_invoice, of_client, total]

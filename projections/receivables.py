@@ -310,7 +310,7 @@ def show(
     """
     client = client_of(reader, client_id)
     asked = Question(reader.day, basis, scale_of(buckets))
-    found = receivables_of(reader, client.id, currency)
+    found = receivables_of(reader, client.homes, currency)
     return dashboard(client, found, asked, reader.as_of)
 
 

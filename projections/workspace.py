@@ -58,6 +58,7 @@ class WorkspaceView(Value, kw_only=True):
     tax_rounding: str
     overpayment: str
     chronology: str
+    merge_undo_days: int
     numbers: dict[str, NumberPatternView]  # by kind of document, defaults included
     created_at: datetime | None
     updated_at: datetime | None
@@ -79,6 +80,7 @@ class WorkspaceView(Value, kw_only=True):
             tax_rounding=settings.tax_rounding,
             overpayment=settings.overpayment,
             chronology=settings.chronology,
+            merge_undo_days=settings.merge_undo_days,
             numbers={kind: NumberPatternView(p.pattern, p.reset) for kind, p in patterns.items()},
             created_at=it.created_at,
             updated_at=it.changed_at,

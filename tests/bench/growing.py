@@ -1,11 +1,15 @@
 """What must not grow: lag, memory, latency with the amount of data, and a start's time."""
 
+import json
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
@@ -31,6 +35,7 @@ SETTLED = 3.0  # seconds after which an installation that nobody asks counts as 
 LONGEST = 1_800.0  # seconds for a projector to take in a journal
 APPENDS = 100  # a turn; more would make the small journal large
 WORDS = 200  # searched for in turn
+MERGED = 10_000  # invoices of a client that is merged
 
 
 @registry.contest(
@@ -274,3 +279,65 @@ def family(root: int) -> set[int]:
     while more := {pid for pid, parent in parents.items() if parent in known} - known:
         known |= more
     return known
+
+
+@registry.contest(
+    Row("merge a client of 10,000 invoices and undo it", "merge", None, "p50_ms", 2_000, True),
+    Row("list 50 invoices meanwhile, slowest", "merge", None, "p99_ms", 1_500, True),
+)
+def merging(bench: Bench) -> Iterator[Contestants]:
+    """Both requests one after the other, with what they moved counted; reads never fail."""
+    with service(database(bench.url, "merging")) as house:
+        many = min(MERGED, bench.facts // 2)
+        house.created(invoice(house.client), many)
+        with _talking(house) as ask:
+            made = ask("POST", "/api/clients", {"name": "Primary"}, 201)
+            yield {"merge": partial(_merge, house, made["id"], many)}
+
+
+def _merge(house: Service, primary: str, many: int) -> Sample:
+    """One merge and its undoing, while somebody lists invoices all the time."""
+    took: list[float] = []
+    done = threading.Event()
+
+    def read() -> None:
+        with _talking(house) as ask:
+            while not done.is_set():
+                begun = time.perf_counter()
+                ask("GET", "/api/invoices?limit=50", None, 200)
+                took.append((time.perf_counter() - begun) * 1_000)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        with _talking(house) as ask:
+            begun = time.perf_counter()
+            asked = {"primary_id": primary, "duplicate_ids": [str(house.client)]}
+            made = ask("POST", "/api/clients/merge", asked, 200)
+            ask("POST", "/api/clients/merge/undo", {"merge_id": made["merge_id"]}, 200)
+            whole = (time.perf_counter() - begun) * 1_000
+    finally:
+        done.set()
+        reader.join()
+    assert made["moved"]["invoices"] == many, made["moved"]
+    return Sample({"p50_ms": whole, "p99_ms": max(took)})
+
+
+@contextmanager
+def _talking(house: Service) -> Iterator[Callable[[str, str, Any, int], Any]]:
+    """One connection; asks, and sees that the status is the expected one."""
+    connection = HTTPConnection("127.0.0.1", house.port, timeout=30)
+    headers = {"Authorization": f"Bearer {house.token}", "Content-Type": "application/json"}
+
+    def ask(method: str, path: str, body: Any, status: int) -> Any:
+        sent = None if body is None else json.dumps(body)
+        connection.request(method, path, sent, headers)
+        answer = connection.getresponse()
+        text = answer.read()
+        assert answer.status == status, text
+        return json.loads(text)
+
+    try:
+        yield ask
+    finally:
+        connection.close()

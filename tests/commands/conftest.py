@@ -272,3 +272,77 @@ def shop(office: Any) -> Shop:
 def shop_in() -> type[Shop]:
     """Makes a shop of an office with other settings."""
     return Shop
+
+
+class Pair:
+    """Two clients of an office that are one: `gone` is to be merged into `keep`."""
+
+    def __init__(self, office: Any) -> None:
+        self.office, self.shop = office, Shop(office)
+        self.keep, self.gone = self.client("Acme"), self.client("Acme Ltd")
+
+    def client(self, name: str, **more: Any) -> str:
+        return str(self.office.made("/api/clients", {"name": name, **more})["id"])
+
+    def contact(self, client_id: str, **person: Any) -> str:
+        return str(self.office.made(f"/api/customers/{client_id}/contacts", person)["id"])
+
+    def account(self, iban: str, **more: Any) -> dict[str, Any]:
+        return {"type": "iban", "iban": iban, "account_holder": "Acme", **more}
+
+    def bank(self, client_id: str, iban: str, **more: Any) -> str:
+        path = f"/api/customers/{client_id}/bank-accounts"
+        return str(self.office.made(path, self.account(iban, **more))["id"])
+
+    def asked(self, **more: Any) -> dict[str, Any]:
+        return {"primary_id": self.keep, "duplicate_ids": [self.gone], **more}
+
+    def merge(self, **more: Any) -> Any:
+        return self.office.post("/api/clients/merge", json=self.asked(**more))
+
+    def merged(self, **more: Any) -> dict[str, Any]:
+        return self._ok(self.merge(**more))
+
+    def undo(self, made: dict[str, Any], **more: Any) -> Any:
+        body = {"merge_id": made["merge_id"], **more}
+        return self.office.post("/api/clients/merge/undo", json=body)
+
+    def undone(self, made: dict[str, Any], **more: Any) -> dict[str, Any]:
+        return self._ok(self.undo(made, **more))
+
+    def get(self, path: str) -> dict[str, Any]:
+        return self._ok(self.office.get(path))
+
+    def history(self, client_id: str) -> list[dict[str, Any]]:
+        return list(self.get(f"/api/clients/{client_id}/merge-history")["items"])
+
+    def invoices(self, client_id: str) -> list[dict[str, Any]]:
+        return list(self.get(f"/api/invoices/client/{client_id}")["items"])
+
+    def payments(self, client_id: str) -> list[dict[str, Any]]:
+        return list(self.get(f"/api/payments/client/{client_id}")["items"])
+
+    def credits(self, client_id: str) -> list[dict[str, Any]]:
+        return list(self.get(f"/api/customers/{client_id}/credits")["items"])
+
+    def everything(self) -> list[Any]:
+        """What is shown of both clients, but for when and how often they were changed."""
+        seen: list[Any] = []
+        for id in (self.keep, self.gone):
+            client = self.get(f"/api/clients/{id}")
+            seen.append({k: v for k, v in client.items() if k not in ("version", "updated_at")})
+            seen += [self.invoices(id), self.payments(id), self.credits(id)]
+            seen.append(self.get(f"/api/clients/{id}/analytics"))
+            seen += [self.shop.available(id), self.shop.owed(id)]
+        return seen
+
+    @staticmethod
+    def _ok(answer: Any) -> dict[str, Any]:
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+
+@pytest.fixture
+def pair(office: Any) -> Pair:
+    return Pair(office)

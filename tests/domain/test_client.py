@@ -28,31 +28,31 @@ ACME = Profile("Acme", "USD")
 added = ClientAdded(ACME)
 ONE, TWO = UUID(int=1), UUID(int=2)
 owed = AccountDebited(ONE, Money(Decimal("100.00"), "USD"))
-NO_HISTORY, HISTORY = Account(), Account.after(owed)
+HISTORY = Account.after(owed)
 
 
 def test_a_client_without_history_is_deleted_and_one_with_it_archived() -> None:
     client = Client.after(added)
-    assert list(client.remove(NO_HISTORY)) == [ClientDeleted()]
-    assert list(client.remove(HISTORY)) == [ClientArchived()]
-    assert list(Client.after(added, ClientArchived()).remove(HISTORY)) == []
+    assert list(client.remove(has_history=False)) == [ClientDeleted()]
+    assert list(client.remove(has_history=True)) == [ClientArchived()]
+    assert list(Client.after(added, ClientArchived()).remove(has_history=True)) == []
     with pytest.raises(Missing):
-        list(Client.after(added, ClientDeleted()).remove(NO_HISTORY))
+        list(Client.after(added, ClientDeleted()).remove(has_history=False))
 
 
 def test_the_currency_changes_only_without_history() -> None:
     euro = ACME.but(currency="EUR")
     client = Client.after(added)
-    assert list(client.revise(euro, None, NO_HISTORY)) == [ClientRevised(euro)]
+    assert list(client.revise(euro, None, has_history=False)) == [ClientRevised(euro)]
     with pytest.raises(Refused, match="documents in USD") as no:
-        list(client.revise(euro, None, HISTORY))
+        list(client.revise(euro, None, has_history=True))
     assert no.value.code == "currency_locked"
 
 
 def test_a_revision_that_changes_nothing_is_no_event() -> None:
-    assert list(Client.after(added).revise(ACME, False, NO_HISTORY)) == []
+    assert list(Client.after(added).revise(ACME, False, has_history=False)) == []
     archived = Client.after(added, ClientArchived())
-    assert list(archived.revise(ACME, False, HISTORY)) == [ClientRestored()]
+    assert list(archived.revise(ACME, False, has_history=True)) == [ClientRestored()]
 
 
 def test_an_archived_client_takes_no_new_document() -> None:

@@ -5,11 +5,12 @@ from uuid import UUID
 
 from offices import Office
 
-from zeroinvoice.domain import billing, collecting, crediting
+from zeroinvoice.domain import billing, collecting, crediting, merging
 from zeroinvoice.domain.billing import DraftInvoice, LineWritten
 from zeroinvoice.domain.client import Client, PaymentSettings, Profile
 from zeroinvoice.domain.collecting import RecordPayment
 from zeroinvoice.domain.crediting import ApplyCredit, IssueCredit
+from zeroinvoice.domain.merging import MergeClients
 from zeroinvoice.kernel.desk import Desk
 
 PRICE = Decimal("33.33")  # three of them with 20 % tax are 119.99
@@ -77,3 +78,17 @@ def applied(desk: Desk, office: Office) -> tuple[UUID, UUID, UUID]:
 def client_and_sent(desk: Desk, office: Office) -> tuple[UUID, UUID]:
     client = office.a_client()
     return client, sent(desk, office, client)
+
+
+def two_clients(desk: Desk, office: Office) -> tuple[UUID, UUID]:
+    """Two of their own: whoever is merged takes nothing new, and others are billed meanwhile."""
+    made = [desk.new(Client), desk.new(Client)]
+    first, second = [desk.record(it, it.add(Profile("Twin", "USD"))).id for it in made]
+    sent(desk, office, second)
+    return first, second
+
+
+def merged(desk: Desk, office: Office) -> tuple[UUID, UUID]:
+    primary, duplicate = two_clients(desk, office)
+    asked = MergeClients(primary_id=primary, duplicate_ids=(duplicate,))
+    return merging.merge(desk, asked)[1].id, duplicate

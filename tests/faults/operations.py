@@ -12,11 +12,12 @@ from typing import Any
 from uuid import UUID
 
 from customer_operations import CUSTOMERS
-from documents import TOTAL, draft, paid, sent, two_sent, written_off
+from documents import TOTAL, draft, merged, paid, sent, two_clients, two_sent, written_off
 from offices import PASSWORD, TAX, Office
 from operation import Attempt, Operation, Sent
 from records import Records
 
+from zeroinvoice.domain.client import Client
 from zeroinvoice.domain.invoice import Invoice, Status
 from zeroinvoice.domain.payment import Payment
 
@@ -178,6 +179,24 @@ TABLE = (
         holds=lambda records, it: (
             records.state(Payment, it.need).applied.amount == Decimal("50.00")
         ),
+    ),
+    Operation(
+        "merge clients",
+        lambda clients, mark: (
+            "POST",
+            "/api/clients/merge",
+            {"primary_id": str(clients[0]), "duplicate_ids": [str(clients[1])], "note": mark},
+        ),
+        ("MergeRecorded", "ClientsMerged", "ClientAbsorbed"),
+        needs=two_clients,
+        holds=lambda records, it: records.state(Client, it.need[1]).merged_into == it.need[0],
+    ),
+    Operation(
+        "undo a merge",
+        lambda it, mark: ("POST", "/api/clients/merge/undo", {"merge_id": str(it[0])}),
+        ("MergeUndone", "ClientMergeUndone", "ClientReturned"),
+        needs=merged,
+        holds=lambda records, it: records.state(Client, it.need[1]).merged_into is None,
     ),
     Operation(
         "change settings",

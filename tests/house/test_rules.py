@@ -66,7 +66,7 @@ def test_every_event_belongs_to_one_kind_of_stream_and_is_in_the_past_tense() ->
     )
     for event in EVENTS:
         assert not re.search(r"(Changed|Updated|Event)$", event.__name__), event
-        assert re.search(r"(ed|Sent|Again|Off|In|Out|Taken|Chosen|Reset)$", event.__name__)
+        assert re.search(r"(ed|Sent|Again|Off|In|Out|Taken|Chosen|Reset|Undone)$", event.__name__)
 
 
 def test_the_catalogue_of_events_is_fresh() -> None:
@@ -79,7 +79,8 @@ POST /api/auth/register|POST /api/auth/login|POST /api/auth/logout|POST /api/aut
 GET /api/auth/me|POST /api/auth/request-password-reset|POST /api/auth/reset-password
 POST /api/auth/forgot-password|GET /api/auth/ainative/authorize|GET /api/auth/ainative/callback
 GET /api/clients|POST /api/clients|GET /api/clients/{client_id}|PUT /api/clients/{client_id}
-DELETE /api/clients/{client_id}|GET /api/clients/search
+DELETE /api/clients/{client_id}|GET /api/clients/search|POST /api/clients/merge
+POST /api/clients/merge/undo|GET /api/clients/{client_id}/merge-history
 GET /api/clients/{client_id}/payment-settings|PATCH /api/clients/{client_id}/payment-settings
 GET /api/clients/{client_id}/analytics
 GET /api/invoices|POST /api/invoices|GET /api/invoices/{invoice_id}|PUT /api/invoices/{invoice_id}

@@ -11,6 +11,7 @@ from zeroinvoice.domain.credit_ledger import CreditLedger
 from zeroinvoice.domain.external_id import ExternalId
 from zeroinvoice.domain.invoice import Invoice
 from zeroinvoice.domain.mailbox import Mailbox
+from zeroinvoice.domain.merge import Merge
 from zeroinvoice.domain.payment import LikePayments, Payment
 from zeroinvoice.domain.series import NumberSeries
 from zeroinvoice.domain.session import Session
@@ -30,6 +31,7 @@ KINDS: dict[str, type[State[Any]]] = {
     "invoice": Invoice,
     "like_payments": LikePayments,
     "mailbox": Mailbox,
+    "merge": Merge,
     "number_series": NumberSeries,
     "payment": Payment,
     "session": Session,

@@ -49,13 +49,15 @@ class Account(State[AccountEvent]):
         limit: Money | None = None,
         *,
         over_limit: bool = False,
+        beside: Money | None = None,
     ) -> Events:
         """Charge the client. Raises `Refused` when that lifts the balance over a limit,
-        unless `over_limit` allows it.
+        unless `over_limit` allows it. `beside` is owed on accounts of the same client.
         """
         exceeds = False
         if limit is not None and amount.currency == limit.currency and amount:
             owed = self.balances.get(amount.currency) + amount
+            owed = owed + beside if beside is not None else owed
             exceeds = owed > limit
             if exceeds and not over_limit:
                 raise Refused(
@@ -86,3 +88,10 @@ def owe_again(desk: Desk, client_id: UUID, document: UUID, amount: Money) -> Non
     """Put an amount back on the client's account, whatever their limit."""
     account = desk.find(Account, account_of(desk.tenant, client_id))
     desk.record(account, account.debit(document, amount))
+
+
+def move(desk: Desk, source: UUID, target: UUID, document: UUID, amount: Money) -> None:
+    """Let what lifts one client's account lift another's instead."""
+    if source != target and amount:
+        owe_again(desk, source, document, amount)
+        settle(desk, target, document, amount)

@@ -1,7 +1,7 @@
 """Bank accounts of a client: what each is used for, and the one that is used unless another is."""
 
 from datetime import datetime
-from typing import Literal, Self, assert_never
+from typing import Literal, Self, assert_never, get_args
 from uuid import UUID
 
 from zeroinvoice.domain.addresses import COUNTRIES, check_length
@@ -99,8 +99,40 @@ class BankAccountRemoved(Event):
     defaults: tuple[DefaultAccount, ...] = ()
 
 
+class BankAccountsAdopted(Event):
+    """Accounts came along with clients that were merged into this one; they stay sealed."""
+
+    client_id: UUID
+    merge_id: UUID
+    accounts: tuple[BankAccount, ...]
+    defaults: tuple[DefaultAccount, ...] = ()
+
+
+class BankAccountsReleased(Event):
+    """Accounts left with the clients they had come with."""
+
+    merge_id: UUID
+    account_ids: tuple[UUID, ...]
+    defaults: tuple[DefaultAccount, ...] = ()
+
+
+class BankAccountsReturned(Event):
+    """Accounts are back, as they are by now; some were removed while they were away."""
+
+    merge_id: UUID
+    accounts: tuple[BankAccount, ...]
+    removed: tuple[UUID, ...]
+    defaults: tuple[DefaultAccount, ...] = ()
+
+
 BankAccountEvent = (
-    BankAccountAdded | BankAccountRevised | DefaultBankAccountChosen | BankAccountRemoved
+    BankAccountAdded
+    | BankAccountRevised
+    | DefaultBankAccountChosen
+    | BankAccountRemoved
+    | BankAccountsAdopted
+    | BankAccountsReleased
+    | BankAccountsReturned
 )
 
 # State
@@ -127,6 +159,14 @@ class BankAccounts(State[BankAccountEvent]):
                 return after
             case BankAccountRemoved(account_id=id):
                 return after.but(accounts=tuple(it for it in self.accounts if it.id != id))
+            case BankAccountsAdopted(client_id=client_id, accounts=accounts):
+                return after.but(client_id=client_id, accounts=(*self.accounts, *accounts))
+            case BankAccountsReleased(account_ids=ids):
+                return after.but(accounts=tuple(it for it in self.accounts if it.id not in ids))
+            case BankAccountsReturned(accounts=accounts, removed=removed):
+                now = {it.id: it for it in accounts}
+                there = (now.get(it.id, it) for it in self.accounts if it.id not in removed)
+                return after.but(accounts=tuple(there))
             case _:
                 assert_never(event)
 
@@ -207,6 +247,46 @@ class BankAccounts(State[BankAccountEvent]):
         yield BankAccountRemoved(
             account_id, number.fingerprint, number.last4, number.sealed_by, defaults
         )
+
+    # Merging
+
+    def adopt(self, client_id: UUID, merge_id: UUID, accounts: tuple[BankAccount, ...]) -> Events:
+        """Take accounts of merged clients in; a purpose without a default gets its first."""
+        if accounts:
+            there = (*self.accounts, *accounts)
+            yield BankAccountsAdopted(client_id, merge_id, accounts, self._defaults(there))
+
+    def release(
+        self, merge_id: UUID, ids: tuple[UUID, ...], before: tuple[DefaultAccount, ...]
+    ) -> Events:
+        """Let accounts go that came by a merge; defaults are again what they were before."""
+        gone = tuple(it.id for it in self.accounts if it.id in ids)
+        left = tuple(it for it in self.accounts if it.id not in ids)
+        if gone:
+            yield BankAccountsReleased(merge_id, gone, self._defaults(left, before))
+
+    def come_back(
+        self, merge_id: UUID, accounts: tuple[BankAccount, ...], removed: tuple[UUID, ...]
+    ) -> Events:
+        """Have accounts back as they are by now, without those that were removed."""
+        now = {it.id: it for it in accounts}
+        there = tuple(now.get(it.id, it) for it in self.accounts if it.id not in removed)
+        if accounts or removed:
+            yield BankAccountsReturned(merge_id, accounts, removed, self._defaults(there))
+
+    def _defaults(
+        self, there: tuple[BankAccount, ...], before: tuple[DefaultAccount, ...] = ()
+    ) -> tuple[DefaultAccount, ...]:
+        """What changes of the defaults when these accounts are there."""
+        changed = []
+        for purpose in get_args(Purpose):
+            fitting = [it.id for it in there if it.details.purpose == purpose]
+            first = (it.account_id for it in before if it.purpose == purpose)
+            wanted = [self.default(purpose), *first]
+            chosen = next((it for it in (*wanted, *fitting) if it in fitting), None)
+            if chosen != self.default(purpose):
+                changed.append(DefaultAccount(purpose, chosen))
+        return tuple(changed)
 
     def _next(self, purpose: Purpose, but: UUID) -> UUID | None:
         others = (it for it in self.accounts if it.details.purpose == purpose and it.id != but)

@@ -12,6 +12,7 @@ import msgspec
 from zeroinvoice.domain import crediting
 from zeroinvoice.domain.account import Account, account_of, settle
 from zeroinvoice.domain.addresses import check_language, check_length
+from zeroinvoice.domain.belonging import standing
 from zeroinvoice.domain.client import LONGEST_TAG, MOST_TAGS, Client, Profile
 from zeroinvoice.domain.custom import kept
 from zeroinvoice.domain.invoice import (
@@ -135,9 +136,12 @@ def revise(desk: Desk, invoice_id: UUID, changes: dict[str, Any]) -> Invoice:
     """Change some fields of an invoice: of a draft any, of an issued one what is still free."""
     invoice = desk.open(Invoice, invoice_id)
     invoice.assert_there()
-    asked = _as_asked(invoice).but(**changes)
-    client = desk.open(Client, asked.client_id)
-    if asked.client_id != invoice.content.client_id:
+    home = invoice.content.client_id
+    asked, client = _as_asked(invoice).but(**changes), standing(desk, home)
+    if asked.client_id == client.id:
+        asked = asked.but(client_id=home)
+    elif asked.client_id != home:
+        client = desk.open(Client, asked.client_id)
         client.assert_billable()
     content, handling, totals = written(
         desk, asked, client, invoice, same_lines="line_items" not in changes
@@ -175,7 +179,7 @@ def issue(desk: Desk, invoice_id: UUID, *, over_limit: bool = False) -> Invoice:
     invoice.assert_sendable()
     content = invoice.content
     workspace = desk.open(Workspace, desk.tenant)
-    client = desk.open(Client, content.client_id)
+    client = standing(desk, content.client_id)
     if client.deleted:
         raise Refused(f"{client.profile.name} was deleted; bill another.", code="client_deleted")
     client.assert_billable()
@@ -230,7 +234,7 @@ def reinstate(desk: Desk, invoice_id: UUID) -> Invoice:
     """Take a write-off back; the client owes the balance again."""
     invoice = desk.open(Invoice, invoice_id)
     again = desk.record(invoice, invoice.reinstate())
-    client = desk.open(Client, invoice.content.client_id)
+    client = standing(desk, invoice.content.client_id)
     charge(desk, client, again, again.balance_due, over_limit=True)
     return again
 
@@ -239,11 +243,16 @@ def charge(
     desk: Desk, client: Client, invoice: Invoice, owed: Decimal, *, over_limit: bool
 ) -> None:
     """Put what an invoice asks for on the client's account, within their credit limit."""
-    ceiling = client.settings.credit_limit
-    limit = Money(ceiling, client.profile.currency) if ceiling is not None else None
-    account = desk.find(Account, account_of(desk.tenant, client.id))
-    amount = Money(owed, invoice.currency)
-    desk.record(account, account.debit(invoice.id, amount, limit, over_limit=over_limit))
+    ceiling, home = client.settings.credit_limit, invoice.content.client_id
+    amount, limit, beside = Money(owed, invoice.currency), None, None
+    account = desk.find(Account, account_of(desk.tenant, home))
+    if ceiling is not None:
+        limit = Money(ceiling, client.profile.currency)
+        others = (account_of(desk.tenant, it) for it in client.homes if it != home)
+        sums = (desk.find(Account, it).balances.get(invoice.currency) for it in others)
+        beside = sum(sums, Money.zero(invoice.currency))
+    debit = account.debit(invoice.id, amount, limit, over_limit=over_limit, beside=beside)
+    desk.record(account, debit)
 
 
 def written(
@@ -291,7 +300,7 @@ def written(
     )
     _compare(asked, totals)
     content = Content(
-        client_id=client.id,
+        client_id=asked.client_id,
         currency=currency,
         lines=lines,
         issue_date=day,

@@ -2,8 +2,8 @@
 
 from decimal import Decimal
 from typing import Any, Literal, Self, assert_never, get_args
+from uuid import UUID
 
-from zeroinvoice.domain.account import Account
 from zeroinvoice.domain.addresses import Address, check_email, check_language, check_length
 from zeroinvoice.domain.addresses import plausible_email as plausible_email
 from zeroinvoice.domain.terms import parse
@@ -183,6 +183,43 @@ class ClientDeleted(Event):
     pass
 
 
+class ClientsMerged(Event, kw_only=True):
+    """Other clients became this one: what is theirs counts as its own from now on.
+
+    No document is rewritten: it stays with the client it was written for, its home, and whoever
+    wants to know whose it is follows the merges from there.
+    """
+
+    merge_id: UUID
+    duplicates: tuple[UUID, ...]
+    homes: tuple[UUID, ...]  # the duplicates, and all that had been merged into them before
+    depth: int  # how many merges in a row lead here from the furthest of them
+    aliases: tuple[str, ...]  # the duplicates' external ids
+    profile: Profile  # whole, as it is from now on
+
+
+class ClientAbsorbed(Event):
+    """This client became another one, and takes nothing new."""
+
+    merge_id: UUID
+    into: UUID
+
+
+class ClientMergeUndone(Event):
+    """The clients of a merge stand for themselves again."""
+
+    merge_id: UUID
+    homes: tuple[UUID, ...]
+    profile: Profile  # whole, as it is from now on
+
+
+class ClientReturned(Event):
+    """This client stands for itself again, and for all that had been merged into it before."""
+
+    merge_id: UUID
+    homes: tuple[UUID, ...]  # itself first
+
+
 ClientEvent = (
     ClientAdded
     | ClientRevised
@@ -190,9 +227,24 @@ ClientEvent = (
     | ClientArchived
     | ClientRestored
     | ClientDeleted
+    | ClientsMerged
+    | ClientAbsorbed
+    | ClientMergeUndone
+    | ClientReturned
 )
 
 # State
+
+
+class Absorbed(Value):
+    """A merge that stands: whom it made this client."""
+
+    merge_id: UUID
+    version: int  # of this client, since the merge
+    duplicates: tuple[UUID, ...]
+    homes: tuple[UUID, ...]
+    depth: int
+    aliases: tuple[str, ...]
 
 
 class Client(State[ClientEvent]):
@@ -200,6 +252,10 @@ class Client(State[ClientEvent]):
     settings: PaymentSettings = PaymentSettings()
     archived: bool = False
     deleted: bool = False
+    absorbed: tuple[Absorbed, ...] = ()  # merges into this client that stand, the latest last
+    merged_into: UUID | None = None
+    merge_id: UUID | None = None  # the merge that made it another
+    merges: tuple[UUID, ...] = ()  # every merge it took part in, undone ones among them
 
     def evolve(self, event: ClientEvent) -> Self:
         match event:
@@ -213,8 +269,47 @@ class Client(State[ClientEvent]):
                 return self.but(archived=False)
             case ClientDeleted():
                 return self.but(deleted=True)
+            case ClientsMerged(merge_id=merge_id, profile=profile):
+                more = Absorbed(
+                    merge_id,
+                    self.version,
+                    event.duplicates,
+                    event.homes,
+                    event.depth,
+                    event.aliases,
+                )
+                merges = (*self.merges, merge_id)
+                return self.but(profile=profile, absorbed=(*self.absorbed, more), merges=merges)
+            case ClientAbsorbed(merge_id=merge_id, into=into):
+                merges = (*self.merges, merge_id)
+                return self.but(merged_into=into, merge_id=merge_id, merges=merges)
+            case ClientMergeUndone(merge_id=merge_id, profile=profile):
+                left = tuple(it for it in self.absorbed if it.merge_id != merge_id)
+                return self.but(profile=profile, absorbed=left)
+            case ClientReturned():
+                return self.but(merged_into=None, merge_id=None)
             case _:
                 assert_never(event)
+
+    @property
+    def homes(self) -> tuple[UUID, ...]:
+        """All clients whose documents are this one's: itself first."""
+        return (self.id, *(home for it in self.absorbed for home in it.homes))
+
+    @property
+    def depth(self) -> int:
+        """How many merges in a row lead here from the furthest home."""
+        return max((it.depth for it in self.absorbed), default=0)
+
+    @property
+    def since(self) -> int:
+        """The version at which the latest merge that stands was made; 0 without one."""
+        return max((it.version for it in self.absorbed), default=0)
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """The external ids of clients that became this one."""
+        return tuple(alias for it in self.absorbed for alias in it.aliases)
 
     @property
     def own_settings(self) -> PaymentSettings:
@@ -231,14 +326,14 @@ class Client(State[ClientEvent]):
         profile.check()
         yield ClientAdded(profile)
 
-    def revise(self, profile: Profile, archived: bool | None, account: Account) -> Events:
+    def revise(self, profile: Profile, archived: bool | None, *, has_history: bool) -> Events:
         """Change the profile, and put the client away or bring it back.
 
         Raises `Refused` `currency_locked` once anything was issued, paid or credited.
         """
         self.assert_there()
         profile.check()
-        if profile.currency != self.profile.currency and account.version:
+        if profile.currency != self.profile.currency and has_history:
             raise Refused(
                 f"{self.profile.name} has documents in {self.profile.currency}; "
                 "its currency cannot change any more.",
@@ -257,17 +352,64 @@ class Client(State[ClientEvent]):
         if settings != self.settings:
             yield ClientPaymentSettingsRevised(settings)
 
-    def remove(self, account: Account) -> Events:
-        """Delete a client without financial history; archive one with it."""
+    def remove(self, *, has_history: bool) -> Events:
+        """Delete a client without financial history; archive one with it, or with merges."""
         self.assert_there()
-        if not account.version:
+        if not has_history and not self.absorbed:
             yield ClientDeleted()
         elif not self.archived:
             yield ClientArchived()
 
-    def assert_there(self) -> None:
+    # Merging
+
+    def absorb(self, event: ClientsMerged) -> Events:
+        """Take other clients in, which have agreed to be merged into this one."""
+        assert event.duplicates, "somebody is merged"
+        yield event
+
+    def merge_away(self, merge_id: UUID, into: UUID) -> Events:
+        self.assert_mergeable()
+        yield ClientAbsorbed(merge_id, into)
+
+    def undo_merge(self, merge_id: UUID, profile: Profile) -> Events:
+        """Let the clients of its latest merge go. Raises `Refused` `later_merge_exists`."""
+        self.assert_latest(merge_id)
+        yield ClientMergeUndone(merge_id, self.absorbed[-1].homes, profile)
+
+    def come_back(self, merge_id: UUID) -> Events:
+        assert self.merge_id == merge_id, "it was merged by this merge"
+        yield ClientReturned(merge_id, self.homes)
+
+    def assert_mergeable(self) -> None:
+        """Raises `Refused` where it cannot take part in a merge."""
+        self.assert_billable()
+
+    def assert_latest(self, merge_id: UUID) -> None:
+        """Raises `Refused` `later_merge_exists` unless this is the merge to be undone first."""
+        later = self.merge_id
+        if later is None and self.absorbed and self.absorbed[-1].merge_id != merge_id:
+            later = self.absorbed[-1].merge_id
+        if later is not None:
+            raise Refused(
+                f"{self.profile.name} was merged again since; undo that merge first.",
+                code="later_merge_exists",
+                merge_id=str(later),
+            )
+
+    def assert_known(self) -> None:
+        """Raises `Missing` for one that was deleted; one that was merged is still known."""
         if self.deleted:
             raise Missing("There is no such client.")
+
+    def assert_there(self) -> None:
+        """Raises what refuses any change: `Missing`, or `Refused` `client_merged`."""
+        self.assert_known()
+        if self.merged_into is not None:
+            raise Refused(
+                f"{self.profile.name} was merged into another client; write to that one.",
+                code="client_merged",
+                merged_into=str(self.merged_into),
+            )
 
     def assert_billable(self) -> None:
         """Raises `Refused` when no new document may be written to this client."""

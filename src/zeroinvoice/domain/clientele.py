@@ -41,18 +41,23 @@ def revise(desk: Desk, client_id: UUID, change: Change, archived: bool | None) -
             raise Invalid("A client keeps a number; give another one.", code="number_needed")
         _numbered(desk, client, profile.number)
     _hold_external_id(desk, client, profile)
-    account = desk.find(Account, account_of(desk.tenant, client_id))
-    return desk.record(client, client.revise(profile, archived, account))
+    history = has_history(desk, client)
+    return desk.record(client, client.revise(profile, archived, has_history=history))
 
 
 def remove(desk: Desk, client_id: UUID) -> Client:
     """Delete a client without financial history; archive one with it."""
     client = desk.open(Client, client_id)
-    account = desk.find(Account, account_of(desk.tenant, client_id))
-    gone = desk.record(client, client.remove(account))
+    gone = desk.record(client, client.remove(has_history=has_history(desk, client)))
     if gone.deleted:
         _hold_external_id(desk, client, client.profile.but(external_id=None))
     return gone
+
+
+def has_history(desk: Desk, client: Client) -> bool:
+    """Whether anything was ever issued, paid or credited, here or at a client it stands for."""
+    accounts = (account_of(desk.tenant, home) for home in client.homes)
+    return any(desk.find(Account, it).version for it in accounts)
 
 
 def _numbered(desk: Desk, client: Client, chosen: str | None) -> str:

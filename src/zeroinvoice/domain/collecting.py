@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from zeroinvoice.domain.addresses import check_length
+from zeroinvoice.domain.belonging import home_of, standing
 from zeroinvoice.domain.client import Client, PaymentMethod
 from zeroinvoice.domain.external_id import ExternalId, external_id_of
 from zeroinvoice.domain.invoice import Invoice, Status
@@ -75,7 +76,7 @@ class RecordPayment(Value, kw_only=True, forbid_unknown_fields=True):
 
 WORTH = ("amount", "currency", "fx_rate")
 MONEY = (*WORTH, "client_id", "invoice_id", "allocations")
-LEGS = ("client_id", "amount", "worth", "fx_rate", "allocations", "overpaid")
+LEGS = ("client_id", "amount", "worth", "fx_rate", "allocations", "overpaid", "entered_for")
 
 
 def record(
@@ -144,7 +145,8 @@ def revise(desk: Desk, payment_id: UUID, changes: dict[str, Any]) -> Payment:
     payment = desk.open(Payment, payment_id)
     payment.assert_standing()
     check_length("reference", changes.get("reference"), LONGEST)
-    before, asked = _as_asked(payment), _as_asked(payment, changes)
+    client = standing(desk, payment.entry.client_id)
+    before, asked = _as_asked(payment, client), _as_asked(payment, client, changes)
     if _differ(before, asked, "amount", "currency", "fee_amount"):
         payment.assert_amount_free()
     if _differ(before, asked, *MONEY):
@@ -197,6 +199,8 @@ def _entry(desk: Desk, asked: RecordPayment, payment: Payment, source: str) -> P
         parts = [
             positive(it.amount, worth.currency, "An allocation").amount for it in asked.allocations
         ]
+    entered_for, since = _entered_for(desk, client, payment)
+    home = home_of(desk, entered_for, since, [it.content.client_id for it in invoices])
     settled = sum(parts, ZERO)
     if settled > worth.amount:
         raise Invalid(
@@ -211,7 +215,7 @@ def _entry(desk: Desk, asked: RecordPayment, payment: Payment, source: str) -> P
     if invoices and settled < worth.amount:
         _assert_overpayment(desk, client, invoices, payment, worth)
     return PaymentRecorded(
-        client_id=client.id,
+        client_id=home,
         amount=amount,
         worth=worth,
         method=asked.method,
@@ -227,12 +231,27 @@ def _entry(desk: Desk, asked: RecordPayment, payment: Payment, source: str) -> P
             Allocation(invoice.id, invoice.number or "", part)
             for invoice, part in zip(invoices, parts, strict=False)
         ),
-        overpaid=_overpaid(client, invoices, parts, payment, worth),
+        overpaid=_overpaid(home, invoices, parts, payment, worth),
+        entered_for=entered_for if entered_for != home else None,
+        since=since,
+        since_there=since if entered_for == home else desk.open(Client, home).since,
     )
 
 
+def _entered_for(desk: Desk, client: Client, payment: Payment) -> tuple[UUID, int]:
+    """The client a payment is entered for, and that one's latest merge when it first was."""
+    entry = payment.entry
+    if payment.version:
+        first = entry.entered_for or entry.client_id
+        if standing(desk, first).id == client.id:
+            return first, entry.since
+        if standing(desk, entry.client_id).id == client.id:
+            return entry.client_id, entry.since_there  # an undone merge has parted them
+    return client.id, client.since
+
+
 def _overpaid(
-    client: Client, invoices: list[Invoice], parts: list[Decimal], payment: Payment, worth: Money
+    home: UUID, invoices: list[Invoice], parts: list[Decimal], payment: Payment, worth: Money
 ) -> Overpaid | None:
     """What the invoices have no use for; its credit is the one it has, or is still to be made."""
     rest = worth.amount - sum(parts, ZERO)
@@ -242,7 +261,7 @@ def _overpaid(
     paid = all(_open(it, payment) == given.get(it.id, ZERO) for it in invoices)
     over = Overpaid(rest, NIL, invoices[-1].id if paid else None)
     before = payment.entry
-    same = (before.client_id, before.worth.currency) == (client.id, worth.currency)
+    same = (before.client_id, before.worth.currency) == (home, worth.currency)
     had = before.overpaid
     return had if same and had is not None and had.but(credit_id=NIL) == over else over
 
@@ -266,14 +285,14 @@ def _invoices(desk: Desk, asked: RecordPayment) -> list[Invoice]:
 
 
 def _client(desk: Desk, asked: RecordPayment, invoices: list[Invoice]) -> Client:
-    billed = [invoice.content.client_id for invoice in invoices]
+    billed = [standing(desk, invoice.content.client_id).id for invoice in invoices]
     client_id = asked.client_id or (billed[0] if billed else None)
     if client_id is None:
         raise Invalid("Say which client or invoice the payment is for.", code="client_needed")
     client = desk.open(Client, client_id)
     client.assert_there()
-    for invoice in invoices:
-        if invoice.content.client_id != client_id:
+    for invoice, billed_id in zip(invoices, billed, strict=True):
+        if billed_id != client_id:
             raise Invalid(
                 f"Invoice {invoice.number} is another client's.",
                 code="different_client",
@@ -406,8 +425,10 @@ def _assert_no_slip(desk: Desk, like: LikePayments) -> None:
 _NO_CHANGES: dict[str, Any] = {}
 
 
-def _as_asked(payment: Payment, changes: dict[str, Any] = _NO_CHANGES) -> RecordPayment:
-    """A payment as its user would write it, with some fields changed.
+def _as_asked(
+    payment: Payment, client: Client, changes: dict[str, Any] = _NO_CHANGES
+) -> RecordPayment:
+    """A payment of a client as its user would write it, with some fields changed.
 
     A new target takes the place of the old; a new amount of what is for one invoice alone goes
     to that invoice, up to what is due.
@@ -417,7 +438,7 @@ def _as_asked(payment: Payment, changes: dict[str, Any] = _NO_CHANGES) -> Record
     asked = RecordPayment(
         amount=entry.amount.amount,
         method=entry.method,
-        client_id=entry.client_id,
+        client_id=client.id,
         invoice_id=over.invoice_id if over and not allocations else None,
         allocations=allocations,
         currency=entry.amount.currency,

@@ -102,7 +102,41 @@ class ContactRemoved(Event):
     promoted: UUID | None = None  # the primary contact from now on, where the one removed was it
 
 
-ContactEvent = ContactAdded | ContactRevised | PrimaryContactChosen | ContactRemoved
+class ContactsAdopted(Event):
+    """Contacts came along with clients that were merged into this one."""
+
+    client_id: UUID
+    merge_id: UUID
+    contacts: tuple[Contact, ...]
+    primary: UUID | None  # the primary contact from now on
+
+
+class ContactsReleased(Event):
+    """Contacts left with the clients they had come with."""
+
+    merge_id: UUID
+    contact_ids: tuple[UUID, ...]
+    primary: UUID | None  # the primary contact from now on
+
+
+class ContactsReturned(Event):
+    """Contacts are back, as they are by now; some were removed while they were away."""
+
+    merge_id: UUID
+    contacts: tuple[Contact, ...]
+    removed: tuple[UUID, ...]
+    primary: UUID | None  # the primary contact from now on
+
+
+ContactEvent = (
+    ContactAdded
+    | ContactRevised
+    | PrimaryContactChosen
+    | ContactRemoved
+    | ContactsAdopted
+    | ContactsReleased
+    | ContactsReturned
+)
 
 # State
 
@@ -130,6 +164,15 @@ class ContactBook(State[ContactEvent]):
                 return self.but(
                     contacts=left, primary=promoted if self.primary == id else self.primary
                 )
+            case ContactsAdopted(contacts=contacts, primary=primary):
+                return self.but(contacts=(*self.contacts, *contacts), primary=primary)
+            case ContactsReleased(contact_ids=ids, primary=primary):
+                left = tuple(it for it in self.contacts if it.id not in ids)
+                return self.but(contacts=left, primary=primary)
+            case ContactsReturned(contacts=contacts, removed=removed, primary=primary):
+                now = {it.id: it for it in contacts}
+                there = (now.get(it.id, it) for it in self.contacts if it.id not in removed)
+                return self.but(contacts=tuple(there), primary=primary)
             case _:
                 assert_never(event)
 
@@ -157,7 +200,7 @@ class ContactBook(State[ContactEvent]):
         Raises `Refused` `primary_needed` where nobody would be primary any more.
         """
         known = self.contact(contact_id)
-        self._check(contact_id, person)
+        self._check(contact_id, person, known.person.email)
         if primary is False and self.primary == contact_id:
             raise Refused(
                 "One contact is the primary one; choose another instead.", code="primary_needed"
@@ -181,10 +224,41 @@ class ContactBook(State[ContactEvent]):
             promoted = next((it.id for it in self.contacts if it.id != contact_id), None)
         yield ContactRemoved(contact_id, promoted)
 
-    def _check(self, contact_id: UUID, person: Person) -> None:
-        """Raises `Refused` `email_taken` for an address that another contact here has."""
+    # Merging
+
+    def adopt(
+        self, client_id: UUID, merge_id: UUID, contacts: tuple[Contact, ...], primary: UUID | None
+    ) -> Events:
+        """Take contacts of merged clients in; the primary one is theirs where there is none."""
+        if contacts:
+            yield ContactsAdopted(client_id, merge_id, contacts, self.primary or primary)
+
+    def release(self, merge_id: UUID, ids: tuple[UUID, ...], primary: UUID | None) -> Events:
+        """Let contacts go that came by a merge; the primary one is again who it was before."""
+        gone = tuple(it.id for it in self.contacts if it.id in ids)
+        left = [it.id for it in self.contacts if it.id not in ids]
+        now = self.primary
+        if now not in left:
+            now = primary if primary in left else next(iter(left), None)
+        if gone:
+            yield ContactsReleased(merge_id, gone, now)
+
+    def come_back(
+        self, merge_id: UUID, contacts: tuple[Contact, ...], removed: tuple[UUID, ...]
+    ) -> Events:
+        """Have contacts back as they are by now, without those that were removed."""
+        left = [it.id for it in self.contacts if it.id not in removed]
+        primary = self.primary if self.primary in left else next(iter(left), None)
+        if contacts or removed:
+            yield ContactsReturned(merge_id, contacts, removed, primary)
+
+    def _check(self, contact_id: UUID, person: Person, before: str | None = None) -> None:
+        """Raises `Refused` `email_taken` for an address that another contact here has.
+
+        One it has had before is no matter: by a merge, two contacts may share one.
+        """
         person.check()
-        if person.email is None:
+        if person.email is None or person.email.casefold() == (before or "").casefold():
             return
         for it in self.contacts:
             theirs = it.person.email or ""

@@ -49,6 +49,7 @@ class CreditIssued(Event, kw_only=True, omit_defaults=True):
     lines: tuple[NoteLine, ...] = ()  # of a credit note
     totals: NoteTotals | None = None
     taxes: tuple[TaxRow, ...] = ()  # within a prepayment
+    since: int = 0  # the client's version at its latest merge that stood
 
 
 class CreditApplied(Event):
@@ -83,7 +84,23 @@ class CreditVoided(Event):
     reason: str | None = None
 
 
-CreditEvent = CreditIssued | CreditApplied | CreditUnapplied | CreditRefunded | CreditVoided
+class CreditReassigned(Event):
+    """What it settles belongs to another of the clients that are one; so does the credit."""
+
+    client_id: UUID
+    since: int  # that client's version at its latest merge that stood
+    issued_to: UUID  # whose it is when it settles nothing
+    issued_since: int
+
+
+CreditEvent = (
+    CreditIssued
+    | CreditApplied
+    | CreditUnapplied
+    | CreditRefunded
+    | CreditVoided
+    | CreditReassigned
+)
 
 # State
 
@@ -106,7 +123,10 @@ _BLANK = CreditIssued(
 
 
 class Credit(State[CreditEvent]):
-    entry: CreditIssued = _BLANK
+    entry: CreditIssued = _BLANK  # with the client it belongs to now
+    since: int = 0  # that client's version at its latest merge, when the credit became its own
+    issued_to: UUID = NIL  # whose it is when it settles nothing, while these clients are one
+    issued_since: int = 0
     applications: tuple[Application, ...] = ()
     refunds: tuple[CreditRefunded, ...] = ()
     voided: bool = False
@@ -118,7 +138,12 @@ class Credit(State[CreditEvent]):
     def evolve(self, event: CreditEvent) -> Self:
         match event:
             case CreditIssued():
-                return self.but(entry=event)
+                return self.but(
+                    entry=event,
+                    since=event.since,
+                    issued_to=event.client_id,
+                    issued_since=event.since,
+                )
             case CreditApplied(amount=amount):
                 part = Application(*(getattr(event, name) for name in event.__struct_fields__))
                 return self.but(
@@ -130,6 +155,13 @@ class Credit(State[CreditEvent]):
                 return self.but(refunds=(*self.refunds, event), refunded=self.refunded + amount)
             case CreditVoided(reason=reason):
                 return self.but(voided=True, void_reason=reason, voided_at=self.changed_at)
+            case CreditReassigned(client_id=client_id):
+                return self.but(
+                    entry=self.entry.but(client_id=client_id),
+                    since=event.since,
+                    issued_to=event.issued_to,
+                    issued_since=event.issued_since,
+                )
             case _:
                 assert_never(event)
 
@@ -153,6 +185,11 @@ class Credit(State[CreditEvent]):
         if self.voided:
             return Money.zero(self.currency)
         return self.entry.amount - Money(self.applied + self.refunded, self.currency)
+
+    @property
+    def standing(self) -> tuple[Application, ...]:
+        """The applications that were not taken back."""
+        return tuple(it for it in self.applications if not it.unapplied)
 
     def expired(self, today: date) -> bool:
         """Whether its last day is over; on that day it can still be used."""
@@ -215,16 +252,16 @@ class Credit(State[CreditEvent]):
             )
         yield CreditVoided(reason)
 
+    def reassign(self, to: CreditReassigned) -> Events:
+        """Let it belong to another client that is one with its own."""
+        assert to.client_id != self.entry.client_id, "it goes somewhere else"
+        yield to
+
     def application(self, application_id: UUID) -> Application:
         for it in self.applications:
             if it.application_id == application_id:
                 return it
         raise Missing("There is no such application of this credit.")
-
-    def assert_of(self, client_id: UUID) -> None:
-        """Raises `Missing` when it is another client's."""
-        if self.entry.client_id != client_id:
-            raise Missing("There is no such credit.")
 
     def assert_usable(self, today: date) -> None:
         """Raises `Refused` when nothing of it can be spent any more."""

@@ -1,5 +1,6 @@
 """A client's credit ledger: what is left of each of their credits, oldest first, at any moment."""
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Self, assert_never
 from uuid import UUID
@@ -55,10 +56,21 @@ class CreditLedger(State[CreditEntered]):
                 assert_never(event)
 
     def enter(self, credit: Credit) -> Events:
+        yield from self._enter(credit, credit.remaining)
+
+    def hand_over(self, credit: Credit) -> Events:
+        """Let go of a credit that belongs to another client from now on."""
+        yield from self._enter(credit, Money.zero(credit.currency))
+
+    def _enter(self, credit: Credit, left: Money) -> Events:
         known = next((it.left for it in self.held if it.credit_id == credit.id), None)
-        left = credit.remaining
         if left != (known or Money.zero(left.currency)):
             yield CreditEntered(credit.entry.client_id, credit.id, left, credit.entry.expires_on)
+
+
+def all_held(ledgers: Iterable[CreditLedger]) -> list[Held]:
+    """What clients who are one hold together, in the order in which it is to be used."""
+    return sorted((it for ledger in ledgers for it in ledger.held), key=_turn)
 
 
 def _turn(it: Held) -> tuple[date, UUID]:
@@ -69,6 +81,12 @@ def _turn(it: Held) -> tuple[date, UUID]:
 def ledger_of(tenant: UUID, client_id: UUID) -> UUID:
     """The one credit ledger of a client."""
     return named(tenant, "credits", str(client_id))
+
+
+def hand_over(desk: Desk, credit: Credit) -> None:
+    """Take a credit out of the ledger of the client that it is about to leave."""
+    ledger = desk.find(CreditLedger, ledger_of(desk.tenant, credit.entry.client_id))
+    desk.record(ledger, ledger.hand_over(credit))
 
 
 def enter(desk: Desk, credit: Credit) -> Credit:

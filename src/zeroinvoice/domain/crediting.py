@@ -7,22 +7,25 @@ from uuid import UUID
 import msgspec
 
 from zeroinvoice.domain import refunding
-from zeroinvoice.domain.account import owe_again, settle
+from zeroinvoice.domain.account import move, owe_again, settle
 from zeroinvoice.domain.addresses import check_length
+from zeroinvoice.domain.belonging import credit_of, disentangle, entangle, home_of, standing
 from zeroinvoice.domain.client import Client
 from zeroinvoice.domain.credit import (
     Credit,
     CreditApplied,
     CreditIssued,
+    CreditReassigned,
     CreditType,
     Reason,
     RefundMethod,
 )
-from zeroinvoice.domain.credit_ledger import CreditLedger, enter, ledger_of
+from zeroinvoice.domain.credit_ledger import CreditLedger, all_held, enter, hand_over, ledger_of
 from zeroinvoice.domain.credit_note import Note, further
 from zeroinvoice.domain.credited import InvoiceCredited
 from zeroinvoice.domain.invoice import Invoice
 from zeroinvoice.domain.lines import Line, price
+from zeroinvoice.domain.merge import Link
 from zeroinvoice.domain.noting import LineCredited, note_lines
 from zeroinvoice.domain.series import NumberSeries, series_id
 from zeroinvoice.domain.taxes import TaxRow
@@ -92,6 +95,7 @@ def issue(desk: Desk, client_id: UUID, asked: IssueCredit) -> Credit:
         note=asked.note,
         expires_on=asked.expires_on,
         taxes=_taxes(desk, asked, client, amount),
+        since=client.since,
     )
     credit = enter(desk, desk.record(credit, credit.issue(entry)))
     settle(desk, client_id, credit.id, amount)
@@ -100,11 +104,11 @@ def issue(desk: Desk, client_id: UUID, asked: IssueCredit) -> Credit:
 
 def apply(desk: Desk, client_id: UUID, credit_id: UUID, asked: ApplyCredit) -> Credit:
     """Move money from a credit to an invoice of the same client: both change, or neither."""
-    credit = _own(desk, client_id, credit_id)
+    credit = credit_of(desk, client_id, credit_id)
     credit.assert_usable(today(desk))
     invoice = desk.open(Invoice, asked.invoice_id)
     invoice.assert_there()
-    if invoice.content.client_id != client_id:
+    if standing(desk, invoice.content.client_id).id != client_id:
         raise Refused(
             "A credit settles invoices of its own client alone.",
             code="different_client",
@@ -119,17 +123,24 @@ def apply(desk: Desk, client_id: UUID, credit_id: UUID, asked: ApplyCredit) -> C
 
 def unapply(desk: Desk, client_id: UUID, credit_id: UUID, application_id: UUID) -> Credit:
     """Take an application back: the invoice is owed again, the credit is free again."""
-    credit = _own(desk, client_id, credit_id)
+    credit = credit_of(desk, client_id, credit_id)
     part = credit.application(application_id)
+    home = credit.entry.client_id
     invoice = desk.open(Invoice, part.invoice_id)
     desk.record(invoice, invoice.reverse_credit(application_id))
-    return enter(desk, desk.record(credit, credit.unapply(application_id)))
+    free = enter(desk, desk.record(credit, credit.unapply(application_id)))
+    if free.version == credit.version:
+        return free
+    theirs = invoice.content.client_id
+    move(desk, theirs, home, credit.id, Money(part.amount, credit.currency))
+    disentangle(desk, application_id, [(home, theirs)])
+    return _passed_on(desk, free)
 
 
 def void(desk: Desk, client_id: UUID, credit_id: UUID, reason: str | None) -> Credit:
     """Take a credit back that should not have been issued and of which nothing is used."""
     check_length("reason", reason, LONGEST)
-    credit = _own(desk, client_id, credit_id)
+    credit = credit_of(desk, client_id, credit_id)
     entry = credit.entry
     if entry.payment_id is not None:
         raise Refused(
@@ -143,15 +154,17 @@ def void(desk: Desk, client_id: UUID, credit_id: UUID, reason: str | None) -> Cr
     if entry.type == "credit_note" and entry.invoice_id is not None:
         invoice = desk.open(Invoice, entry.invoice_id)
         desk.record(invoice, invoice.credited.void(credit.id))
-    owe_again(desk, client_id, credit.id, entry.amount)
+    owe_again(desk, entry.client_id, credit.id, entry.amount)
     return credit
 
 
 def apply_open(desk: Desk, client: Client, invoice: Invoice) -> Invoice:
     """Settle an invoice with the client's open credits, the first to expire and oldest first."""
     day = today(desk)
-    ledger = desk.find(CreditLedger, ledger_of(desk.tenant, client.id))
-    usable = [it for it in ledger.held if it.usable(day) and it.left.currency == invoice.currency]
+    ledgers = (desk.find(CreditLedger, ledger_of(desk.tenant, home)) for home in client.homes)
+    usable = [
+        it for it in all_held(ledgers) if it.usable(day) and it.left.currency == invoice.currency
+    ]
     for held in usable[:MOST_APPLIED]:
         if not invoice.balance_due:
             break
@@ -185,14 +198,6 @@ def take_overpayment_back(desk: Desk, credit_id: UUID) -> None:
     enter(desk, desk.record(credit, credit.void("its payment was taken back")))
 
 
-def _own(desk: Desk, client_id: UUID, credit_id: UUID) -> Credit:
-    """A credit of a client who is there. Raises `Missing`."""
-    credit = desk.open(Credit, credit_id)
-    credit.assert_of(client_id)
-    desk.open(Client, client_id).assert_there()
-    return credit
-
-
 def _apply(
     desk: Desk, credit: Credit, invoice: Invoice, amount: Decimal, applied_on: date | None
 ) -> Credit:
@@ -201,7 +206,44 @@ def _apply(
     part = InvoiceCredited(credit.id, application_id, credit.entry.type, amount, on)
     desk.record(invoice, invoice.credit(part, credit.currency))
     applied = CreditApplied(application_id, invoice.id, invoice.number or "", amount, on)
-    return enter(desk, desk.record(credit, credit.apply(applied, day)))
+    credit = enter(desk, desk.record(credit, credit.apply(applied, day)))
+    home, theirs = credit.entry.client_id, invoice.content.client_id
+    if home == theirs:
+        return credit
+    move(desk, home, theirs, credit.id, Money(amount, credit.currency))
+    passed_on = _passed_on(desk, credit)
+    if passed_on.version == credit.version:
+        entangle(desk, [Link("credit", application_id, credit.id, home, invoice.id, theirs)])
+    return passed_on
+
+
+def _passed_on(desk: Desk, credit: Credit) -> Credit:
+    """Let a credit that was issued after a merge go with what it settles."""
+    entry = credit.entry
+    if not entry.since or entry.invoice_id is not None or entry.payment_id is not None:
+        return credit
+    invoices = [desk.open(Invoice, it.invoice_id) for it in credit.standing]
+    homes = [it.content.client_id for it in invoices]
+    issued_to, since = credit.issued_to, credit.issued_since
+    if standing(desk, issued_to).id != standing(desk, entry.client_id).id:
+        issued_to, since = entry.client_id, credit.since  # an undone merge has parted them
+    home = home_of(desk, issued_to, since, homes)
+    if home == entry.client_id:
+        return credit
+    for part, theirs in zip(credit.standing, homes, strict=True):
+        disentangle(desk, part.application_id, [(entry.client_id, theirs)])
+    hand_over(desk, credit)
+    move(desk, entry.client_id, home, credit.id, credit.remaining)
+    to = CreditReassigned(home, desk.open(Client, home).since, issued_to, since)
+    credit = enter(desk, desk.record(credit, credit.reassign(to)))
+    entangle(
+        desk,
+        [
+            Link("credit", part.application_id, credit.id, home, part.invoice_id, theirs)
+            for part, theirs in zip(credit.standing, homes, strict=True)
+        ],
+    )
+    return credit
 
 
 def _assert_fitting(desk: Desk, asked: IssueCredit) -> None:
@@ -244,7 +286,7 @@ def _issue_note(desk: Desk, credit: Credit, client: Client, asked: IssueCredit) 
     assert asked.invoice_id is not None
     invoice = desk.open(Invoice, asked.invoice_id)
     invoice.assert_there()
-    _assert_same(client, invoice, asked)
+    _assert_same(desk, client, invoice, asked)
     invoice.assert_payable("credit note")
     lines = note_lines(invoice, asked.lines, asked.amount)
     totals = further(invoice.content.lines, invoice.totals, invoice.credited.notes, lines)
@@ -253,7 +295,7 @@ def _issue_note(desk: Desk, credit: Credit, client: Client, asked: IssueCredit) 
         raise Invalid(f"The note would be worth {amount}.", code="amount_not_positive")
     number = _number(desk, credit.id, client)
     entry = CreditIssued(
-        client_id=client.id,
+        client_id=invoice.content.client_id,
         type="credit_note",
         amount=amount,
         issued_on=today(desk),
@@ -268,12 +310,12 @@ def _issue_note(desk: Desk, credit: Credit, client: Client, asked: IssueCredit) 
     note = Note(credit.id, number, lines, totals)
     invoice = desk.record(invoice, invoice.correct(note))
     credit = enter(desk, desk.record(credit, credit.issue(entry)))
-    settle(desk, client.id, credit.id, amount)
-    return _distributed(desk, credit, invoice, asked)
+    settle(desk, entry.client_id, credit.id, amount)
+    return _distributed(desk, client, credit, invoice, asked)
 
 
-def _assert_same(client: Client, invoice: Invoice, asked: IssueCredit) -> None:
-    if invoice.content.client_id != client.id:
+def _assert_same(desk: Desk, client: Client, invoice: Invoice, asked: IssueCredit) -> None:
+    if standing(desk, invoice.content.client_id).id != client.id:
         raise Refused(
             f"Invoice {invoice.number} is another client's.",
             code="different_client",
@@ -286,7 +328,9 @@ def _assert_same(client: Client, invoice: Invoice, asked: IssueCredit) -> None:
         )
 
 
-def _distributed(desk: Desk, credit: Credit, invoice: Invoice, asked: IssueCredit) -> Credit:
+def _distributed(
+    desk: Desk, client: Client, credit: Credit, invoice: Invoice, asked: IssueCredit
+) -> Credit:
     """Settle the invoice, keep and pay out. Raises `Invalid` where that does not add up.
 
     What is due comes first: only what is more than the balance is kept or paid out.
@@ -303,7 +347,7 @@ def _distributed(desk: Desk, credit: Credit, invoice: Invoice, asked: IssueCredi
     if not refund:
         return credit
     asking = refunding.RefundCredit(method=asked.refund_method, amount=refund)
-    return refunding.refund_credit(desk, credit.entry.client_id, credit.id, asking)
+    return refunding.refund_credit(desk, client.id, credit.id, asking)
 
 
 def _assert_adding_up(parts: Distribution, amount: Money, first: Decimal) -> None:

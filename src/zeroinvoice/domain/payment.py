@@ -78,6 +78,9 @@ class PaymentRecorded(Event, kw_only=True, omit_defaults=True):
     fx_currency: str | None = None
     allocations: tuple[Allocation, ...] = ()  # no more than it is worth
     overpaid: Overpaid | None = None  # what is left beside both is unapplied
+    entered_for: UUID | None = None  # where what it settles makes it a merged client's instead
+    since: int = 0  # that client's version at its latest merge that stood
+    since_there: int = 0  # the same of the client whose it is
 
 
 class PaymentCorrected(Event):

@@ -1,6 +1,6 @@
 """Receipting: a payment's receipt, under a number of its own series."""
 
-from zeroinvoice.domain.client import Client
+from zeroinvoice.domain.belonging import standing
 from zeroinvoice.domain.invoice import Invoice
 from zeroinvoice.domain.payment import Payment, Receipt, Receipted
 from zeroinvoice.domain.series import NumberSeries, series_id
@@ -14,7 +14,7 @@ def receipted(desk: Desk, payment: Payment) -> Payment:
         return payment
     payment.assert_standing()
     settings = desk.open(Workspace, desk.tenant).settings
-    client = desk.open(Client, payment.entry.client_id)
+    client = standing(desk, payment.entry.client_id)
     series = desk.find(NumberSeries, series_id(desk.tenant, "receipt"))
     day = today(desk)
     numbering = settings.numbering("receipt")

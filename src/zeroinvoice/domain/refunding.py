@@ -1,12 +1,13 @@
 """Refunding: decisions that pay money back, of a payment or of a credit."""
 
+from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
 from zeroinvoice.domain.account import owe_again
 from zeroinvoice.domain.addresses import check_length
-from zeroinvoice.domain.client import Client
+from zeroinvoice.domain.belonging import credit_of, standing
 from zeroinvoice.domain.credit import Credit, CreditRefunded, RefundMethod
 from zeroinvoice.domain.credit_ledger import enter
 from zeroinvoice.domain.invoice import Invoice
@@ -14,7 +15,7 @@ from zeroinvoice.domain.paid import InvoicePaymentRefunded
 from zeroinvoice.domain.payment import Allocation, Payment, PaymentRefunded
 from zeroinvoice.domain.workspace import today
 from zeroinvoice.kernel.desk import Desk
-from zeroinvoice.kernel.money import Exact, Money, positive
+from zeroinvoice.kernel.money import ZERO, Exact, Money, positive
 from zeroinvoice.kernel.refusals import Invalid, Refused
 from zeroinvoice.kernel.value import Value
 
@@ -49,7 +50,7 @@ def refund_payment(desk: Desk, payment_id: UUID, asked: RefundPayment) -> Paymen
     """
     payment = desk.open(Payment, payment_id)
     payment.assert_standing()
-    desk.open(Client, payment.entry.client_id).assert_there()
+    standing(desk, payment.entry.client_id).assert_there()
     _assert_way(asked.method, payment)
     credit = _kept(desk, payment)
     free = payment.applied + payment.unapplied
@@ -86,11 +87,21 @@ def refund_payment(desk: Desk, payment_id: UUID, asked: RefundPayment) -> Paymen
     return payment
 
 
+def shares(
+    desk: Desk, client_id: UUID, worth: Decimal, allocations: Iterable[Allocation]
+) -> dict[UUID, Decimal]:
+    """What of a payment concerns whose account: each invoice's part that of its own client."""
+    parts = {client_id: worth}
+    for it in allocations:
+        home = desk.open(Invoice, it.invoice_id).content.client_id
+        parts[client_id] -= it.amount
+        parts[home] = parts.get(home, ZERO) + it.amount
+    return {home: part for home, part in parts.items() if part}
+
+
 def refund_credit(desk: Desk, client_id: UUID, credit_id: UUID, asked: RefundCredit) -> Credit:
     """Pay a credit out. Raises what `pay_out` raises."""
-    credit = desk.open(Credit, credit_id)
-    credit.assert_of(client_id)
-    desk.open(Client, client_id).assert_there()
+    credit = credit_of(desk, client_id, credit_id)
     credit.assert_usable(today(desk))
     payment = _paid_back(desk, credit, asked.payment_id)
     _assert_way(asked.method, payment)
@@ -156,8 +167,9 @@ def _legs(desk: Desk, payment: Payment, credit: Credit | None, refund: PaymentRe
         )
         enter(desk, desk.record(credit, credit.refund(drawn, today(desk))))
         _no_longer_overpaid(desk, payment, refund.overpaid)
-    worth = Money(refund.worth, payment.entry.worth.currency)
-    owe_again(desk, payment.entry.client_id, refund.refund_id, worth)
+    currency, theirs = payment.entry.worth.currency, payment.entry.client_id
+    for home, worth in shares(desk, theirs, refund.worth, refund.allocations).items():
+        owe_again(desk, home, refund.refund_id, Money(worth, currency))
 
 
 def _taken(
@@ -195,7 +207,8 @@ def _paid_back(desk: Desk, credit: Credit, payment_id: UUID | None) -> Payment |
     if payment_id is None:
         return desk.open(Payment, own) if own else None
     payment = desk.open(Payment, payment_id)
-    if own not in (None, payment_id) or payment.entry.client_id != credit.entry.client_id:
+    payers = {standing(desk, it.entry.client_id).id for it in (payment, credit)}
+    if own not in (None, payment_id) or len(payers) > 1:
         raise Refused("The credit did not come of this payment.", code="different_payment")
     return payment
 

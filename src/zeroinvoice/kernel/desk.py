@@ -109,6 +109,10 @@ class Desk:
         self.opened[place] = state
         return state
 
+    def rehearsal(self) -> "Desk":
+        """A desk with the same streams at the same moment, of which nothing is recorded."""
+        return Desk(self.tenant, self.now, self._look, self._expected, draw=self._draw)
+
     def _check(self, state: State[Any]) -> None:
         if self._expected is not None and state.version not in self._expected:
             raise Stale(

@@ -9,6 +9,9 @@ from zeroinvoice.domain.bank_accounts import (
     BankAccountRemoved,
     BankAccountRevised,
     BankAccounts,
+    BankAccountsAdopted,
+    BankAccountsReleased,
+    BankAccountsReturned,
     DefaultAccount,
     DefaultBankAccountChosen,
 )
@@ -77,6 +80,9 @@ class Letters:
             BankAccountRevised,
             DefaultBankAccountChosen,
             BankAccountRemoved,
+            BankAccountsAdopted,
+            BankAccountsReleased,
+            BankAccountsReturned,
         )
     )
 
@@ -100,6 +106,9 @@ class Letters:
                 | BankAccountRevised(defaults=defaults)
                 | DefaultBankAccountChosen(defaults=defaults)
                 | BankAccountRemoved(defaults=defaults)
+                | BankAccountsAdopted(defaults=defaults)
+                | BankAccountsReleased(defaults=defaults)
+                | BankAccountsReturned(defaults=defaults)
             ):
                 changed = (it for it in defaults if it.purpose == "refunds")
                 return [act for it in changed for act in await self._refunds(fact, look, it)]

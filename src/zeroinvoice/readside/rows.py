@@ -209,6 +209,18 @@ class Many:
         self._rows = rows
         self._equal = equal
 
+    def count(self) -> int:
+        """How many there are at this fact."""
+        rows = self._rows
+        rows.flush()
+        assert rows._connection is not None
+        asked = sql.SQL("SELECT count(*) FROM {} WHERE {}")
+        found = rows._connection.execute(
+            asked.format(rows._name, self._conditions()), self._values()
+        ).fetchone()
+        assert found is not None
+        return int(found[0])
+
     def set(self, **values: Any) -> None:
         rows = self._rows
         rows.flush()
@@ -216,15 +228,20 @@ class Many:
         changes = sql.SQL(", ").join(
             sql.SQL("{} = %s").format(sql.Identifier(name)) for name in values
         )
-        conditions = sql.SQL(" AND ").join(
+        rows._connection.execute(
+            sql.SQL("UPDATE {} SET {} WHERE {}").format(rows._name, changes, self._conditions()),
+            [*values.values(), *self._values()],
+        )
+        rows.forget()
+
+    def _conditions(self) -> sql.Composed:
+        return sql.SQL(" AND ").join(
             sql.SQL("{} = ANY(%s)").format(sql.Identifier(name))
             for name in (*self._equal, "tenant_id")
         )
-        rows._connection.execute(
-            sql.SQL("UPDATE {} SET {} WHERE {}").format(rows._name, changes, conditions),
-            [*values.values(), *map(_many, self._equal.values()), [rows.tenant]],
-        )
-        rows.forget()
+
+    def _values(self) -> list[list[Any]]:
+        return [*map(_many, self._equal.values()), [self._rows.tenant]]
 
 
 def _many(value: Any) -> list[Any]:

@@ -6,8 +6,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from figures import SEEN
 from installation import SEED, Installation, folder
 from offices import Office
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Tell what was seen, whether or not anything failed."""
+    if SEEN:
+        terminalreporter.section(f"figures (FAULT_SEED={SEED})")
+        for line in SEEN:
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture

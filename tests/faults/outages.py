@@ -33,6 +33,12 @@ class Seen:
     recovered_after: float = 0.0
     attempts: list[Attempt] = field(default_factory=list)
 
+    def __str__(self) -> str:
+        slowest = {kind: round(took, 1) for kind, took in self.slowest.items()}
+        return (
+            f"{dict(self.statuses)}, slowest {slowest} s, recovered in {self.recovered_after:.1f} s"
+        )
+
     def take(self, kind: str, answer: httpx.Response, took: float) -> None:
         self.statuses[answer.status_code] += 1
         self.slowest[kind] = max(self.slowest.get(kind, 0.0), took)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from crowd import MOST_GROWTH, NORMAL_WITHIN, SLOWEST_P99, crowd
+from figures import say
 from installation import Installation, folder
 
 SECONDS = 8.0
@@ -32,7 +33,7 @@ def test_200_clients_are_answered_or_turned_away_and_nothing_collapses(
 ) -> None:
     """G20: only 2xx, 429 and 503; health answers throughout; soon all is normal again."""
     seen = crowd(large, open_office(large), rng, SECONDS)
-    print(seen)
+    say(seen)
     assert not seen.strange, seen.strange
     assert seen.p99 <= SLOWEST_P99
     assert seen.slowest_health <= SLOWEST_HEALTH

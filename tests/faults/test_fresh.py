@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 from barriers import progress, wait_for
 from checks import settled
+from figures import say
 from offices import at_once
 from operations import prepared
 
@@ -39,7 +40,7 @@ def test_1000_writes_are_each_seen_by_the_read_that_names_their_position(
     attempts = prepared(office, rng, PAIRS, "draft invoice")
     at_once([lambda http, it=it: pair(http, it) for it in attempts], office, THREADS)
     assert len(seen) == PAIRS
-    print(f"{PAIRS} pairs, p99 of the reads {sorted(seen)[PAIRS * 99 // 100] * 1000:.0f} ms")
+    say(f"{PAIRS} pairs, p99 of the reads {sorted(seen)[PAIRS * 99 // 100] * 1000:.0f} ms")
 
 
 def test_with_its_projector_stopped_a_read_that_names_a_position_is_503(
@@ -102,7 +103,7 @@ def test_at_100_writes_a_second_the_read_models_follow_within_half_a_second(
     watcher.join()
     unseen = sorted(ages(seen))
     p99 = unseen[len(unseen) * 99 // 100]
-    print(f"{len(attempts) / took:.0f} writes/s, p99 lag {p99 * 1000:.0f} ms")
+    say(f"{len(attempts) / took:.0f} writes/s, p99 lag {p99 * 1000:.0f} ms")
     assert all(it.outcome == "acked" for it in attempts)
     assert p99 <= 0.5
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from checks import everything_holds
 from client_journal import known
+from figures import say
 from offices import meanwhile
 from operations import TABLE, prepared
 from records import Records
@@ -33,7 +34,7 @@ def test_kill_9_loses_doubles_and_halves_nothing(
 ) -> None:
     """G1, G2, G15: rounds of mixed writes with a kill in each; every unknown outcome resolves."""
     seen = crash_rounds(installation, office, rng, ROUNDS, WRITES)
-    print(seen)
+    say(seen)
     assert seen.acked > 0.5 * seen.writes
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from barriers import wait_for
 from checks import money, numbers, resolve, settled, whole
+from figures import say
 from offices import at_once, meanwhile
 from operations import TABLE, Attempt, draft
 from records import Records
@@ -61,7 +62,7 @@ def test_2000_issues_over_three_tenants_leave_no_gap(
     assert all(it.number for it in given)
     assert set(refused) == {"credit_limit_exceeded"}
     assert len(refused) > 0.1 * len(attempts)
-    print(f"{outcomes.count('acked')} issued, {len(refused)} rolled back, {kills} kills")
+    say(f"{outcomes.count('acked')} issued, {len(refused)} rolled back, {kills} kills")
 
 
 def _draft(office: Any, rng: random.Random) -> Any:

@@ -14,6 +14,7 @@ import pytest
 from barriers import await_blocked, wait_for
 from checks import resolve
 from eventsourcing.persistence import StoredEvent
+from figures import say
 from operations import prepared
 from records import Records
 from rounds import send
@@ -165,7 +166,7 @@ def test_followers_skip_and_repeat_nothing(url: str, rng: random.Random) -> None
     assert acked <= stored
     assert sum(len(it.acked) for it in writers) == len(acked)
     turned_away = sum(it.turned_away for it in writers)
-    print(
+    say(
         f"{len(stored)} facts, {len(acked)} acknowledged, {turned_away} batches turned away,"
         f" {ended} sessions ended: 0 skipped, 0 repeated"
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from figures import say
 from outages import assert_borne, black_hole, sessions_ended, stopped
 from proxy import Proxy
 
@@ -28,7 +29,7 @@ def test_postgres_is_stopped_and_comes_back(
     installation, _ = proxied
     office = open_office(installation)
     seen = stopped(installation, office, rng, SECONDS)
-    print(seen.statuses, seen.slowest, f"recovered after {seen.recovered_after:.1f} s")
+    say(seen)
     assert seen.statuses[503]
     assert all(took < 3 for took in seen.slowest.values()), seen.slowest
     assert_borne(seen, installation, office)
@@ -41,7 +42,7 @@ def test_all_sessions_are_ended_every_second(
     installation, _ = proxied
     office = open_office(installation)
     seen = sessions_ended(installation, office, rng, SECONDS / 2)
-    print(seen.statuses, seen.slowest, f"recovered after {seen.recovered_after:.1f} s")
+    say(seen)
     assert_borne(seen, installation, office)
 
 
@@ -50,6 +51,6 @@ def test_the_database_falls_silent(proxied: Any, open_office: Any, rng: random.R
     installation, proxy = proxied
     office = open_office(installation)
     seen = black_hole(installation, office, rng, proxy, SECONDS)
-    print(seen.statuses, seen.slowest, f"recovered after {seen.recovered_after:.1f} s")
+    say(seen)
     assert seen.statuses[503]
     assert_borne(seen, installation, office)

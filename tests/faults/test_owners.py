@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 from barriers import await_blocked, head, wait_for
 from checks import dump, money, numbers, rebuilt_alike, settled, whole
+from figures import say
 from followers import counted, projector
 from operations import prepared
 from records import Records
@@ -53,7 +54,7 @@ def test_a_worker_that_stops_inside_its_transaction_is_replaced_and_writes_nothi
     money(records, url)
     numbers(records)
     rebuilt_alike(url)
-    print(f"taken over after {taken_over:.1f} s")
+    say(f"taken over after {taken_over:.1f} s")
 
 
 def test_a_read_model_has_every_fact_once_and_in_order_through_restarts_of_its_workers(
@@ -97,4 +98,4 @@ def test_a_read_model_has_every_fact_once_and_in_order_through_restarts_of_its_w
         assert counted(connection) == head(url) == whole(url) >= FACTS
     last.stop()
     thread.join()
-    print(f"{head(url)} facts, {restarts} restarts of two workers")
+    say(f"{head(url)} facts, {restarts} restarts of two workers")

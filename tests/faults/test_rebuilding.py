@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 from barriers import wait_for
 from checks import dump, rebuilt_alike, settled
+from figures import say
 from rebuilding import LONGEST_LOCK, fill, rebuilding
 
 FACTS = 10_000
@@ -23,7 +24,7 @@ def test_a_rebuild_disturbs_neither_readers_nor_writers(
 ) -> None:
     """G17: no failed read, no reader goes back in time, the swap holds nobody up."""
     seen = rebuilding(installation, office, rng, FACTS)
-    print(seen)
+    say(seen)
     assert set(seen.statuses) == {200}
     assert not seen.backwards
     assert seen.longest_lock <= LONGEST_LOCK

@@ -11,6 +11,7 @@ import psycopg
 from barriers import head, wait_for
 from checks import settled
 from eventsourcing.persistence import StoredEvent
+from figures import say
 from operations import prepared
 from rounds import send
 
@@ -103,7 +104,7 @@ def test_what_a_newer_version_wrote_stops_the_read_models_loudly_and_its_own_str
         assert {it.outcome for it in more} == {"acked", "refused"}, "the rest goes on"
     time.sleep(2)
     assert work.poll() is None, "it does not crash and start again"
-    print(f"stood still after {took:.1f} s")
+    say(f"stood still after {took:.1f} s")
 
 
 def test_neighbours_in_a_batch_are_not_touched_by_a_stream_that_cannot_be_read(

@@ -40,6 +40,7 @@ class RefundView(Value):
     reference: str | None
     note: str | None
     payment_id: UUID | None  # that was paid back
+    bank_account_id: UUID | None  # to which it went
 
 
 class CreditView(Value, kw_only=True):

@@ -250,6 +250,27 @@ def test_an_unused_credit_is_voided(shop: Any) -> None:
     assert shop.available(client) == {}
 
 
+def test_a_refund_by_bank_goes_to_an_account_of_the_client(shop: Any) -> None:
+    """A7-7: one that is there, is theirs, and only where a bank carries the money."""
+    client, other = shop.client(), shop.client()
+    accounts = [
+        shop.office.made(
+            f"/api/customers/{it}/bank-accounts",
+            {"type": "other", "account_number": "0012345678", "account_holder": "Acme"},
+        )["id"]
+        for it in (client, other)
+    ]
+    credit = shop.credited(client, amount="25")
+    to = {"bank_account_id": accounts[0], "amount": "10"}
+    shop.problem(shop.do(credit, "refund", method="cash", **to), 422, "account_not_taken")
+    foreign = {"bank_account_id": accounts[1], "amount": "10"}
+    assert shop.do(credit, "refund", method="bank", **foreign).status_code == 404
+    done = shop.do(credit, "refund", method="bank", **to)
+    assert done.status_code == 200, done.text
+    (refund,) = done.json()["refunds"]
+    assert (refund["bank_account_id"], done.json()["remaining"]) == (accounts[0], "15.00")
+
+
 def test_a_goodwill_is_good_until_the_end_of_its_last_day(shop: Any) -> None:
     """A7-5 and R-DAT-5: no job writes it."""
     client = shop.client()

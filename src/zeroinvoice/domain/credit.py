@@ -76,6 +76,7 @@ class CreditRefunded(Event, kw_only=True, omit_defaults=True):
     reference: str | None = None
     note: str | None = None
     payment_id: UUID | None = None  # that is paid back
+    bank_account_id: UUID | None = None  # to which it went
 
 
 class CreditVoided(Event):

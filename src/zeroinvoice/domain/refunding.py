@@ -7,6 +7,7 @@ from uuid import UUID
 
 from zeroinvoice.domain.account import owe_again
 from zeroinvoice.domain.addresses import check_length
+from zeroinvoice.domain.bank_accounts import BankAccounts, bank_accounts_of
 from zeroinvoice.domain.belonging import credit_of, standing
 from zeroinvoice.domain.credit import Credit, CreditRefunded, RefundMethod
 from zeroinvoice.domain.credit_ledger import enter
@@ -38,6 +39,7 @@ class RefundCredit(Value, kw_only=True, forbid_unknown_fields=True):
     method: RefundMethod
     amount: Exact | None = None  # in the credit's currency
     payment_id: UUID | None = None  # that is paid back
+    bank_account_id: UUID | None = None  # of the client's, where the money goes to a bank
     refunded_on: date | None = None  # default: today
     reference: str | None = None
     note: str | None = None
@@ -117,6 +119,7 @@ def refund_credit(desk: Desk, client_id: UUID, credit_id: UUID, asked: RefundCre
             reference=_checked(asked.reference),
             note=asked.note,
             payment_id=payment.id if payment else None,
+            bank_account_id=_account(desk, client_id, asked),
         ),
     )
 
@@ -211,6 +214,16 @@ def _paid_back(desk: Desk, credit: Credit, payment_id: UUID | None) -> Payment |
     if own not in (None, payment_id) or len(payers) > 1:
         raise Refused("The credit did not come of this payment.", code="different_payment")
     return payment
+
+
+def _account(desk: Desk, client_id: UUID, asked: RefundCredit) -> UUID | None:
+    """The client's bank account that the money goes to, if one is named. Raises `Missing`."""
+    if asked.bank_account_id is None:
+        return None
+    if asked.method != "bank":
+        raise Invalid("Only a refund by bank goes to an account.", code="account_not_taken")
+    accounts = desk.find(BankAccounts, bank_accounts_of(desk.tenant, client_id))
+    return accounts.account(asked.bank_account_id).id
 
 
 def _assert_way(method: RefundMethod, payment: Payment | None) -> None:

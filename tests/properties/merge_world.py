@@ -1,0 +1,221 @@
+"""A world for properties: the real committer on a journal in memory, every read model beside it."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Table
+
+import projections
+from zeroinvoice.domain.account import Account, account_of
+from zeroinvoice.domain.client import Client
+from zeroinvoice.domain.credit_ledger import CreditLedger, ledger_of
+from zeroinvoice.domain.workspace import Settings, Workspace
+from zeroinvoice.journal.application import Journal
+from zeroinvoice.journal.committer import Command, Committer
+from zeroinvoice.journal.memory import MemoryStore
+from zeroinvoice.journal.recorder import MemoryFactRecorder
+from zeroinvoice.kernel.desk import Desk
+from zeroinvoice.kernel.facts import Actor, Origin, State
+from zeroinvoice.readside.rows import Row, Rows
+
+TENANT = UUID(int=7)
+ASIDE = {"audit.audit", "merges.merges", "merges.entries"}  # they tell of the merges themselves
+COUNTED = {"version", "updated_at"}  # how often and when something was changed
+Decision = Callable[[Desk], Any]
+
+
+class Shelf(Rows):
+    """A read table in memory, for the folds as they are."""
+
+    def __init__(self, table: Table) -> None:
+        self._columns = [column.name for column in table.columns]
+        self._key, self.by_stream = self._columns[0], self._columns[0] == "id"
+        self._blank = {
+            column.name: column.default.arg if column.default is not None else None
+            for column in table.columns
+        }
+        self._cache, self._dirty, self._expected = OrderedDict(), {}, ()
+        self._stored, self._written, self._connection = set(), None, None
+
+    def _load(self, ids: list[Any]) -> None:
+        self._cache.update(dict.fromkeys(ids))
+
+    def flush(self, held: int = 0) -> None:
+        return
+
+    def where(self, **equal: Any) -> Any:
+        return Found([it for it in self.rows.values() if self._fits(it, equal)])
+
+    @property
+    def rows(self) -> dict[Any, Row]:
+        return {id: row for id, row in self._cache.items() if row is not None}
+
+    @staticmethod
+    def _fits(row: Row, equal: dict[str, Any]) -> bool:
+        wanted = {k: v if isinstance(v, (list, tuple)) else [v] for k, v in equal.items()}
+        return all(row[name] in values for name, values in wanted.items())
+
+
+class Found:
+    def __init__(self, rows: list[Row]) -> None:
+        self._rows = rows
+
+    def count(self) -> int:
+        return len(self._rows)
+
+    def set(self, **values: Any) -> None:
+        for row in self._rows:
+            row.update(values)
+
+
+class World:
+    """The real committer on a journal in memory, and every read model beside it."""
+
+    def __init__(self) -> None:
+        self.now, self._step, self._drawn = datetime(2026, 3, 1, tzinfo=UTC), 0, 0
+        self._recorder = MemoryFactRecorder()
+        self._mapper = Journal(self._recorder).facts_mapper
+        self._committer = Committer(
+            MemoryStore(self._recorder), self._mapper, lambda: self.now, ids=self._id
+        )
+        self.states: dict[UUID, State[Any]] = {}
+        self.tables = {
+            it.name: [Shelf(table) for table in it.tables] for it in projections.projectors
+        }
+        self._read = 0
+        self._loop = asyncio.new_event_loop()
+        self._loop.run_until_complete(self._start())
+        self.decide(0, self._opened)
+
+    async def _start(self) -> None:
+        self._committer.start()
+
+    def _id(self) -> UUID:
+        self._drawn += 1
+        return UUID(int=self._step * 1000 + self._drawn)
+
+    @staticmethod
+    def _opened(desk: Desk) -> None:
+        workspace = desk.new(Workspace, TENANT)
+        desk.record(workspace, workspace.open(TENANT, Settings(name="Test")))
+
+    def close(self) -> None:
+        self._loop.run_until_complete(self._committer.stop())
+        self._loop.close()
+
+    def decide(self, step: int, decision: Decision) -> Any:
+        """Decide something as the nth step: at its hour, with its ids, in every world."""
+        self._step = step
+        self.now = datetime(2026, 3, 1, tzinfo=UTC) + timedelta(minutes=step)
+
+        def again(desk: Desk) -> Any:
+            self._drawn = 0
+            return decision(desk)
+
+        async def submitted() -> Any:
+            command = Command(TENANT, Origin(Actor("system"), UUID(int=step)), again)
+            return (await self._committer.submit(command)).answer
+
+        answer = self._loop.run_until_complete(submitted())
+        for row in self._recorder.rows[self._read :]:
+            fact = self._mapper.fact(*row[:6])
+            before = self.states.get(fact.stream) or Client(id=fact.stream)
+            self.states[fact.stream] = before.told(fact.event, fact.at)
+            for it in projections.projectors:
+                for shelf in self.tables[it.name]:
+                    shelf.tenant = fact.tenant
+                it.project(*self.tables[it.name], fact)
+        self._read = len(self._recorder.rows)
+        return answer
+
+    def state(self, kind: type[Any], id: UUID) -> Any:
+        return self.states.get(id) or kind(id=id)
+
+    def dump(self, *, exactly: bool) -> dict[str, Any]:
+        """Every row of every read model; `exactly` with all that an undone merge leaves alone.
+
+        Otherwise without voided payments, applications that were taken back and the steps by
+        which a credit came to belong to somebody: in the other world they never were.
+        """
+        dumped: dict[str, Any] = {}
+        for it in projections.projectors:
+            for table, shelf in zip(it.tables, self.tables[it.name], strict=True):
+                name = f"{it.name}.{table.name}"
+                if name in ASIDE or table.name == "moved":
+                    continue
+                hidden: set[str] = set()
+                if not exactly or name in (
+                    "clients.clients",
+                    "contacts.books",
+                    "bank_accounts.lists",
+                ):
+                    hidden = COUNTED
+                dumped[name] = {
+                    id: {k: v for k, v in row.items() if k not in hidden}
+                    for id, row in shelf.rows.items()
+                    if exactly or row.get("status") != "voided"
+                }
+        if not exactly:
+            parts, standing = dumped["payments.allocations"], dumped["payments.payments"]
+            dumped["payments.allocations"] = {
+                id: row for id, row in parts.items() if row["payment_id"] in standing
+            }
+            del dumped["credits.applications"]
+            moves = dumped.pop("client_figures.credit_moves").values()
+            sums: dict[Any, Decimal] = {}
+            for row in moves:
+                place = (row["client_id"], row["currency"])
+                sums[place] = sums.get(place, Decimal(0)) + row["amount"]
+            dumped["credit moves"] = {k: v for k, v in sums.items() if v}
+            for shelf in (dumped["contacts.books"], dumped["bank_accounts.lists"]):
+                for id in [id for id, row in shelf.items() if is_empty(row)]:
+                    del shelf[id]  # nobody is in it, or was only while a merge stood
+        return dumped
+
+    def owed(self, clients: Iterable[UUID]) -> Any:
+        """What the accounts and the ledgers say, client by client."""
+        told = []
+        for id in clients:
+            sums = self.state(Account, account_of(TENANT, id)).balances.by_currency
+            held = self.state(CreditLedger, ledger_of(TENANT, id)).held
+            told.append(({k: v for k, v in sums.items() if v}, held))
+        return told
+
+
+def is_empty(row: Row) -> bool:
+    return all(row.get(name) is None for name in ("primary_id", "refunds", "direct_debit", "info"))
+
+
+# The model
+
+
+@dataclass
+class Record:
+    """A payment or a credit: for whom it was entered, and what it settles."""
+
+    id: UUID
+    step: int
+    named: int
+    invoices: dict[UUID, UUID] = field(default_factory=dict)  # by allocation or application
+    gone: bool = False
+
+
+@dataclass
+class Merged:
+    id: UUID
+    step: int
+    primary: int
+    groups: dict[int, set[int]]  # by who was merged
+    own: set[int]
+    roots: dict[UUID, int] = field(default_factory=dict)  # whose an older record was
+
+    def side(self, client: int) -> int | None:
+        if client in self.own:
+            return self.primary
+        return next((it for it, group in self.groups.items() if client in group), None)

@@ -26,28 +26,11 @@ def prepared(office: Office, rng: random.Random, count: int, *names: str) -> lis
     """So many operations, drawn by their weights, with what each of them needs in place."""
     table = [it for it in TABLE if not names or it.name in names]
     drawn = rng.choices(table, [it.weight for it in table], k=count)
-    needs = office.decide([steady(lambda desk, it=it: it.needs(desk, office)) for it in drawn])
+    needs = office.decide([lambda desk, it=it: it.needs(desk, office) for it in drawn])
     return [
         Attempt(it, need, rng.randbytes(16).hex(), office.email)
         for it, need in zip(drawn, needs, strict=True)
     ]
-
-
-def steady(decision: Callable[[Desk], Any]) -> Callable[[Desk], Any]:
-    """A decision that draws the same ids whenever it is run again.
-
-    Else one that makes a client and then looks at its account would ask for another each time.
-    """
-    drawn: list[UUID] = []
-
-    def again(desk: Desk) -> Any:
-        desk._ids = tuple(drawn)
-        try:
-            return decision(desk)
-        finally:
-            drawn[:] = desk.drawn
-
-    return again
 
 
 def _status(invoice: UUID, **body: Any) -> Sent:

@@ -219,6 +219,14 @@ def test_withholding_is_shown_after_the_total() -> None:
     )
 
 
+def test_who_gets_a_left_over_unit_is_no_matter_of_order() -> None:
+    """R-MON-4: another tax is put on what is left of one of two equal lines."""
+    inside, kept_back = vat("20", inclusive=True), Tax("W", "W", D(50), withholding=True)
+    lines = [line("0.03", inside), line("0.03", inside, kept_back)]
+    one, other = reckon(lines, "EUR"), reckon(lines[::-1], "EUR")
+    assert (one.withheld, set(one.tax_breakdown)) == (other.withheld, set(other.tax_breakdown))
+
+
 def test_withholding_is_never_inside_a_price() -> None:
     irpf = Tax("IRPF", "IRPF", D(15), inclusive=True, withholding=True)
     totals = priced([line("121.00", vat("21", inclusive=True), irpf)])

@@ -5,7 +5,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +26,7 @@ from zeroinvoice.readside.rows import Row, Rows
 TENANT = UUID(int=7)
 ASIDE = {"audit.audit", "merges.merges", "merges.entries"}  # they tell of the merges themselves
 COUNTED = {"version", "updated_at"}  # how often and when something was changed
+OF_ENTRY = ("client_id", "kind", "document", "part", "currency", "amount", "day", "in_money")
 Decision = Callable[[Desk], Any]
 
 
@@ -140,8 +140,8 @@ class World:
     def dump(self, *, exactly: bool) -> dict[str, Any]:
         """Every row of every read model; `exactly` with all that an undone merge leaves alone.
 
-        Otherwise without voided payments, applications that were taken back and the steps by
-        which a credit came to belong to somebody: in the other world they never were.
+        Otherwise without voided payments and what else was taken back: in the other world they
+        never were.
         """
         dumped: dict[str, Any] = {}
         for it in projections.projectors:
@@ -167,12 +167,12 @@ class World:
                 id: row for id, row in parts.items() if row["payment_id"] in standing
             }
             del dumped["credits.applications"]
-            moves = dumped.pop("client_figures.credit_moves").values()
-            sums: dict[Any, Decimal] = {}
-            for row in moves:
-                place = (row["client_id"], row["currency"])
-                sums[place] = sums.get(place, Decimal(0)) + row["amount"]
-            dumped["credit moves"] = {k: v for k, v in sums.items() if v}
+            del dumped["client_figures.current"]
+            entries = dumped.pop("client_figures.entries").values()
+            standing_entries = [it for it in entries if it["gone_at"] is None]
+            dumped["client_figures.entries"] = sorted(
+                str([it[name] for name in OF_ENTRY]) for it in standing_entries
+            )
             for shelf in (dumped["contacts.books"], dumped["bank_accounts.lists"]):
                 for id in [id for id, row in shelf.items() if is_empty(row)]:
                     del shelf[id]  # nobody is in it, or was only while a merge stood

@@ -97,6 +97,8 @@ class Levy:
         if inside:
             self.bases = list(amounts)
             for keys, positions in inside.items():
+                # Who gets a left-over unit is no matter of order: other taxes may be put on it.
+                positions.sort(key=lambda it: (amounts[it], str([tax.key for tax in charged[it]])))
                 for together in self._rounded_together(positions):
                     self._take_out([self._groups[key] for key in keys], together)
         for group in self._groups.values():

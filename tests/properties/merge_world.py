@@ -111,15 +111,11 @@ class World:
 
     def decide(self, step: int, decision: Decision) -> Any:
         """Decide something as the nth step: at its hour, with its ids, in every world."""
-        self._step = step
+        self._step, self._drawn = step, 0
         self.now = datetime(2026, 3, 1, tzinfo=UTC) + timedelta(minutes=step)
 
-        def again(desk: Desk) -> Any:
-            self._drawn = 0
-            return decision(desk)
-
         async def submitted() -> Any:
-            command = Command(TENANT, Origin(Actor("system"), UUID(int=step)), again)
+            command = Command(TENANT, Origin(Actor("system"), UUID(int=step)), decision)
             return (await self._committer.submit(command)).answer
 
         answer = self._loop.run_until_complete(submitted())

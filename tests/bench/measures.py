@@ -19,7 +19,7 @@ from bodies import BARE_ROWS, invoice
 from cluster import database
 from contests import Bench, Contestants, Row, Sample, Turn, registry
 from load import Requests, drive, request
-from ours import Service, service
+from ours import SENT, Service, service
 from processes import apart
 from serving import SERVERS, serving
 
@@ -29,6 +29,7 @@ from zeroinvoice.journal.schema import migrate
 CLIENT = UUID("0190d6f4-7c1e-7a3b-9c55-3f2b8d1e6a70")
 BARE = "yardstick_app:app"
 ONES = 2_000  # invoices that are read by themselves, in turn
+APPLIED_PER_S = 100  # credits of one client made beforehand for each second; all are open at first
 SENDS_PER_S = 1_200  # drafts made beforehand for each second a turn should take
 
 
@@ -60,6 +61,7 @@ def loaded(
         "insert",
     ),
     Row("send an invoice in one series, against creating it", "send", "create", bar=0.5),
+    Row("apply a credit to an invoice, against creating one", "apply", "create"),
 )
 def writes(bench: Bench) -> Iterator[Contestants]:
     """Requests/s at 64 connections, two processes a server."""
@@ -81,15 +83,28 @@ def writes(bench: Bench) -> Iterator[Contestants]:
             "insert": loaded(bench, port, [request("POST", "/insert", body)], [201]),
             "echo": loaded(bench, port, [request("POST", "/echo", body)], [201]),
             "send": partial(_send, bench, house, own),
+            "apply": partial(_apply, bench, house, own),
         }
 
 
 def _send(bench: Bench, house: Service, body: bytes) -> Sample:
     """Send drafts made beforehand, each once, all in one series."""
     ids = house.created(body, int(bench.seconds * SENDS_PER_S))
-    sent = b'{"status":"sent"}'
-    moves = [house.request("PATCH", f"/api/invoices/{id}/status", sent) for id in ids]
+    moves = [house.request("PATCH", f"/api/invoices/{id}/status", SENT) for id in ids]
     return Sample.of(drive(house.port, moves, connections=64, count=len(moves)).only(200))
+
+
+def _apply(bench: Bench, house: Service, body: bytes) -> Sample:
+    """Apply credits made beforehand, each once, to an invoice of its own."""
+    invoices = house.sent(body, int(bench.seconds * APPLIED_PER_S))
+    path = f"/api/customers/{house.client}/credits"
+    goodwill = b'{"type":"goodwill","amount":"1.00"}'
+    credits = house.created(goodwill, len(invoices), path)
+    applied = [
+        house.request("POST", f"{path}/{credit}/apply", f'{{"invoice_id":"{id}"}}'.encode())
+        for credit, id in zip(credits, invoices, strict=True)
+    ]
+    return Sample.of(drive(house.port, applied, connections=64, count=len(applied)).only(200))
 
 
 @registry.contest(

@@ -34,6 +34,7 @@ from zeroinvoice.kernel.ids import new_id
 from zeroinvoice.readside import projector
 from zeroinvoice.settings import Settings
 
+SENT = b'{"status":"sent"}'
 PROGRAM = [sys.executable, "-P", "-m", "zeroinvoice"]
 
 
@@ -51,15 +52,21 @@ class Service:
     def request(self, method: str, path: str, body: bytes = b"") -> bytes:
         return request(method, path, body, Authorization=f"Bearer {self.token}")
 
-    def created(self, body: bytes, count: int) -> list[str]:
-        """Ids of invoices drafted over HTTP."""
+    def created(self, body: bytes, count: int, path: str = "/api/invoices/") -> list[str]:
+        """Ids of what was made over HTTP: drafts of invoices, unless a path says otherwise."""
         made = drive(
-            self.port, [self.request("POST", "/api/invoices/", body)], connections=64,
-            count=count, keep=True,
-        )  # fmt: skip
+            self.port, [self.request("POST", path, body)], connections=64, count=count, keep=True
+        )
         made.only(201)
         ids = [msgspec.json.decode(answer)["id"] for answer in made.bodies]
         assert len(ids) == count
+        return ids
+
+    def sent(self, body: bytes, count: int) -> list[str]:
+        """Ids of invoices that were drafted and sent over HTTP."""
+        ids = self.created(body, count)
+        moves = [self.request("PATCH", f"/api/invoices/{id}/status", SENT) for id in ids]
+        drive(self.port, moves, connections=64, count=count).only(200)
         return ids
 
 

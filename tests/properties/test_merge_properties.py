@@ -491,5 +491,5 @@ class Merging(RuleBasedStateMachine):
 
 
 TestMerging = Merging.TestCase
-TestMerging.settings = settings(stateful_step_count=25)
+TestMerging.settings = settings(derandomize=True, stateful_step_count=25)
 TestMerging.pytestmark = pytest.mark.timeout(7_200)  # for the long profile

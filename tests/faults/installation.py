@@ -64,7 +64,7 @@ class Installation:
             "ZEROINVOICE_DATA": str(data),
             "PORT": str(self.port),
             "DATABASE_URL": "",
-            "LOG_LEVEL": "error",
+            "LOG_LEVEL": "warning",
             "API_PROCESSES": str(api_processes),
             **env,
         }

@@ -11,7 +11,7 @@ import pytest
 from proxy import Proxy
 from psycopg_pool import ConnectionPool
 
-from zeroinvoice.readside.deadlines import Deadlines
+from zeroinvoice.readside.deadlines import Deadlines, assert_open
 from zeroinvoice.readside.pulse import STANDS, Pulse
 
 
@@ -39,6 +39,19 @@ def test_a_connection_that_is_late_is_cut_and_replaced(silent: Any) -> None:
         proxy.fault = ""
         with pool.connection() as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_session_that_was_ended_while_idle_is_not_given_out(database_url: str) -> None:
+    """G22: whoever comes after an outage does not pay for it."""
+    with ConnectionPool(database_url, min_size=3, max_size=3, check=assert_open) as pool:
+        pool.wait(5)
+        with psycopg.connect(database_url, autocommit=True) as other:
+            for connection in list(pool._pool):
+                pid = [connection.info.backend_pid]
+                other.execute("SELECT pg_terminate_backend(%s, 5000)", pid)
+        for _ in range(6):
+            with pool.connection(timeout=5) as connection:
+                assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
 def test_health_does_not_wait_for_a_database_that_falls_silent(

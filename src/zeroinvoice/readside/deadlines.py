@@ -1,6 +1,7 @@
 """Deadlines: a connection whose answer does not come in time is cut off, so that nobody hangs."""
 
 import os
+import select
 import socket
 import threading
 import time
@@ -56,3 +57,16 @@ def shut(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> 
         return
     with suppress(OSError), socket.socket(fileno=os.dup(connection.pgconn.socket)) as twin:
         twin.shutdown(socket.SHUT_RDWR)
+
+
+def assert_open(connection: psycopg.Connection[Any]) -> None:
+    """See that an idle session was not ended meanwhile, without asking the database.
+
+    Whatever ended it has said so or has closed the socket; what still stands says nothing.
+    Raises `psycopg.OperationalError`, and the connection is closed then.
+    """
+    waiting = select.poll()
+    waiting.register(connection.pgconn.socket, select.POLLIN)
+    if waiting.poll(0):
+        connection.close()
+        raise psycopg.OperationalError("the session was ended")

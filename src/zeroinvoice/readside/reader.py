@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import psycopg
+import structlog
 from psycopg_pool import ConnectionPool, PoolTimeout
 from sqlalchemy import Select, Table, select
 
@@ -22,9 +23,10 @@ from zeroinvoice.kernel.clock import local_day
 from zeroinvoice.kernel.facts import Fact, State, folded
 from zeroinvoice.kernel.refusals import BadInput, Missing, Unavailable
 from zeroinvoice.kernel.secrets import Keyring
-from zeroinvoice.readside.deadlines import Deadlines
+from zeroinvoice.readside.deadlines import Deadlines, assert_open
 from zeroinvoice.readside.tables import Question, compiled, served
 
+log = structlog.get_logger()
 S = TypeVar("S", bound=State[Any])
 V = TypeVar("V")
 Place = tuple[UUID, UUID]
@@ -75,6 +77,7 @@ class Books:
             min_size=2,
             max_size=size,
             reconnect_timeout=RECONNECT,
+            check=assert_open,
             open=False,
         )
         self._deadlines = Deadlines()
@@ -112,6 +115,7 @@ class Books:
             ):
                 yield connection
         except (*AWAY, PoolTimeout) as lost:
+            log.warning("the database is away", error=type(lost).__name__)
             raise Unavailable("The database cannot be reached; try again.") from lost
 
 

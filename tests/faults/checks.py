@@ -35,7 +35,7 @@ OLD = (  # transactions that hold something for longer than anything here takes
     "SELECT pid, application_name, state, query FROM pg_stat_activity"
     " WHERE xact_start < now() - interval '10 s' AND backend_type = 'client backend'"
 )
-UNKNOWN_FOR = 20.0  # seconds within which the outcome of whatever was sent becomes known
+UNKNOWN_FOR = 20.0  # seconds for which a request is repeated before its outcome must be known
 
 
 def everything_holds(
@@ -77,14 +77,14 @@ def effects(url: str, office: Office, attempts: Sequence[Attempt], records: Reco
 
 def resolve(office: Office, unknown: Sequence[Attempt]) -> None:
     """Repeat each under its key until its outcome is known."""
-    until = time.monotonic() + UNKNOWN_FOR
     with office.http() as http:
         for it in unknown:
+            until = time.monotonic() + UNKNOWN_FOR
             while True:
                 it.carry_out(http, office.journal)
                 if it.outcome in ("acked", "refused"):
                     break
-                assert time.monotonic() < until, "an unknown outcome does not resolve"
+                assert time.monotonic() < until, f"{it.told} and does not resolve"
                 time.sleep(0.05)
 
 

@@ -17,7 +17,7 @@ PATIENCE = 0.4  # seconds for the one round trip; a database that is slower than
 FRESH = 0.1  # seconds for which one look serves everybody who asks
 LATE = 0.05  # seconds by which a busy event loop is late itself, which says nothing of others
 STANDS = 2.0  # seconds for which it will do when the next one takes its time
-SOON = 0.05  # seconds for which the next one is waited for, then
+SOON = 0.01  # seconds for which the next one is waited for, then
 LEAST_DISK = 100_000_000  # bytes that must be free where this machine keeps its data
 
 LOOK = (

@@ -26,12 +26,12 @@ from zeroinvoice.domain import access
 from zeroinvoice.domain.access import Caller, Registration
 from zeroinvoice.domain.mailbox import Mailbox, mailbox_id, read_reset_token
 from zeroinvoice.domain.passwords import LARGEST, check_strength
+from zeroinvoice.domain.principal import Principal
 from zeroinvoice.domain.session import Session
 from zeroinvoice.domain.user import User, check_email
 from zeroinvoice.domain.workspace import Seller, Settings, Workspace
 from zeroinvoice.http.auth import (
     REFRESH_COOKIE,
-    Principal,
     assert_not_foreign,
     assert_same_site,
     cookies,
@@ -39,7 +39,7 @@ from zeroinvoice.http.auth import (
 )
 from zeroinvoice.http.forms import MULTIPART, URL_ENCODED, form
 from zeroinvoice.http.parts import Parts, Sharing, idempotency_secret
-from zeroinvoice.http.routes import get, post
+from zeroinvoice.http.routes import ANYBODY, get, post
 from zeroinvoice.http.writing import Writer, Writing
 from zeroinvoice.kernel.desk import Desk
 from zeroinvoice.kernel.facts import HOUSE
@@ -150,7 +150,7 @@ class FormOperation(Operation):
         )
 
 
-@post("/auth/register")
+@post("/auth/register", may=ANYBODY)
 async def register(
     data: JSONBody[RegisterUser], request: HttpRequest, anyone: Anyone, parts: Sharing
 ) -> Response[Registered]:
@@ -172,7 +172,7 @@ async def register(
     return _registered(*done, parts)
 
 
-@post("/auth/login", status_code=200, operation_class=FormOperation)
+@post("/auth/login", may=ANYBODY, status_code=200, operation_class=FormOperation)
 async def login(request: HttpRequest, anyone: Anyone, parts: Sharing) -> Response[TokensGiven]:
     """Log in with an e-mail address and a password."""
     assert_not_foreign(request)
@@ -191,7 +191,7 @@ async def login(request: HttpRequest, anyone: Anyone, parts: Sharing) -> Respons
     return _let_in(_tokens(parts, session, tenant, now), parts)
 
 
-@post("/auth/logout", status_code=204)
+@post("/auth/logout", may="account", status_code=204)
 async def logout(writer: Writing) -> Response[None]:
     """Log out: the session ends at once, and every token of it."""
     session = writer.principal.session
@@ -199,7 +199,7 @@ async def logout(writer: Writing) -> Response[None]:
     return Response(None, status_code=204, cookies=no_cookies())
 
 
-@post("/auth/refresh", status_code=200)
+@post("/auth/refresh", may=ANYBODY, status_code=200)
 async def refresh(
     request: HttpRequest, parts: Sharing, data: JSONBody[RenewSession | None] = None
 ) -> Response[TokensGiven]:
@@ -219,7 +219,7 @@ async def refresh(
     return _let_in(_tokens(parts, renewed, tenant, now), parts)
 
 
-@post("/auth/request-password-reset", status_code=202)
+@post("/auth/request-password-reset", may=ANYBODY, status_code=202)
 async def request_password_reset(
     data: JSONBody[AskReset], request: HttpRequest, anyone: Anyone, parts: Sharing
 ) -> Said:
@@ -227,7 +227,7 @@ async def request_password_reset(
     return await _ask_reset(data, request, anyone, parts)
 
 
-@post("/auth/forgot-password", status_code=202)
+@post("/auth/forgot-password", may=ANYBODY, status_code=202)
 async def forgot_password(
     data: JSONBody[AskReset], request: HttpRequest, anyone: Anyone, parts: Sharing
 ) -> Said:
@@ -235,7 +235,7 @@ async def forgot_password(
     return await _ask_reset(data, request, anyone, parts)
 
 
-@post("/auth/reset-password", status_code=200)
+@post("/auth/reset-password", may=ANYBODY, status_code=200)
 async def reset_password(
     data: JSONBody[ResetPassword], request: HttpRequest, anyone: Anyone, parts: Sharing
 ) -> Response[Said]:
@@ -253,13 +253,13 @@ async def reset_password(
     )
 
 
-@get("/auth/ainative/authorize", errors=(503,))
+@get("/auth/ainative/authorize", may=ANYBODY, errors=(503,))
 def sso_authorize() -> None:
     """Log in through AINative, where the operator has set it up."""
     raise _no_sso()
 
 
-@get("/auth/ainative/callback", errors=(503,))
+@get("/auth/ainative/callback", may=ANYBODY, errors=(503,))
 def sso_callback() -> None:
     """Come back from AINative."""
     raise _no_sso()

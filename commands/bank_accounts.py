@@ -106,7 +106,7 @@ class BankAccountGone(Value):
     default_account_id: UUID | None  # for its purpose, from now on
 
 
-@post("/customers/{client_id:uuid}/bank-accounts")
+@post("/customers/{client_id:uuid}/bank-accounts", may="bank_accounts:write")
 async def add(
     client_id: FromPath[UUID],
     data: JSONBody[AddBankAccount],
@@ -125,7 +125,7 @@ async def add(
     return BankAccountView.of(*added)
 
 
-@patch("/customers/{client_id:uuid}/bank-accounts/{account_id:uuid}")
+@patch("/customers/{client_id:uuid}/bank-accounts/{account_id:uuid}", may="bank_accounts:write")
 async def revise(
     client_id: FromPath[UUID],
     account_id: FromPath[UUID],
@@ -143,7 +143,11 @@ async def revise(
     return BankAccountView.of(accounts, account_id)
 
 
-@delete("/customers/{client_id:uuid}/bank-accounts/{account_id:uuid}", status_code=200)
+@delete(
+    "/customers/{client_id:uuid}/bank-accounts/{account_id:uuid}",
+    may="bank_accounts:write",
+    status_code=200,
+)
 async def remove(
     client_id: FromPath[UUID], account_id: FromPath[UUID], writer: Writing
 ) -> BankAccountGone:

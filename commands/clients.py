@@ -155,7 +155,7 @@ class Archived(Value):
     status: str
 
 
-@post("/clients")
+@post("/clients", may="clients:write")
 async def add(data: JSONBody[AddClient], writer: Writing, reader: Reading) -> NewClient:
     """Add a client; the answer names those it may be a second record of."""
     tax_id, email = data.tax_id or None, data.email or None
@@ -164,7 +164,7 @@ async def add(data: JSONBody[AddClient], writer: Writing, reader: Reading) -> Ne
     return NewClient.with_duplicates(client, earlier(alike, client))
 
 
-@put("/clients/{client_id:uuid}")
+@put("/clients/{client_id:uuid}", may="clients:write")
 async def revise(
     client_id: FromPath[UUID], data: JSONBody[ReviseClient], writer: Writing
 ) -> ClientView:
@@ -177,7 +177,7 @@ async def revise(
     return ClientView.of(await writer.commit(decision, wants=[(Client, client_id)]))
 
 
-@delete("/clients/{client_id:uuid}", status_code=200)
+@delete("/clients/{client_id:uuid}", may="clients:delete", status_code=200)
 async def remove(client_id: FromPath[UUID], writer: Writing) -> Response[Archived | None]:
     """Delete a client (204), or archive it when it has financial history (200)."""
 
@@ -190,7 +190,7 @@ async def remove(client_id: FromPath[UUID], writer: Writing) -> Response[Archive
     return Response(Archived(client.id, client.archived, "archived"), status_code=200)
 
 
-@patch("/clients/{client_id:uuid}/payment-settings")
+@patch("/clients/{client_id:uuid}/payment-settings", may="clients:write")
 async def settle_payment(
     client_id: FromPath[UUID], data: JSONBody[RevisePaymentSettings], writer: Writing
 ) -> PaymentSettingsView:

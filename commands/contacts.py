@@ -84,7 +84,7 @@ class ContactGone(Value):
     primary_contact_id: UUID | None  # from now on; null when no contact is left
 
 
-@post("/customers/{client_id:uuid}/contacts")
+@post("/customers/{client_id:uuid}/contacts", may="clients:write")
 async def add(
     client_id: FromPath[UUID], data: JSONBody[ContactWritten], writer: Writing
 ) -> ContactView:
@@ -99,7 +99,7 @@ async def add(
     return ContactView.of(*await writer.commit(decision, wants=_wants(writer, client_id)))
 
 
-@put("/customers/{client_id:uuid}/contacts/{contact_id:uuid}")
+@put("/customers/{client_id:uuid}/contacts/{contact_id:uuid}", may="clients:write")
 async def revise(
     client_id: FromPath[UUID],
     contact_id: FromPath[UUID],
@@ -118,7 +118,7 @@ async def revise(
     return ContactView.of(book, contact_id)
 
 
-@patch("/customers/{client_id:uuid}/contacts/{contact_id:uuid}/primary")
+@patch("/customers/{client_id:uuid}/contacts/{contact_id:uuid}/primary", may="clients:write")
 async def choose(
     client_id: FromPath[UUID], contact_id: FromPath[UUID], writer: Writing
 ) -> ContactView:
@@ -132,7 +132,9 @@ async def choose(
     return ContactView.of(book, contact_id)
 
 
-@delete("/customers/{client_id:uuid}/contacts/{contact_id:uuid}", status_code=200)
+@delete(
+    "/customers/{client_id:uuid}/contacts/{contact_id:uuid}", may="clients:write", status_code=200
+)
 async def remove(
     client_id: FromPath[UUID], contact_id: FromPath[UUID], writer: Writing
 ) -> ContactGone:

@@ -29,7 +29,7 @@ class VoidCredit(Value, forbid_unknown_fields=True):
     reason: str | None = None
 
 
-@post("/customers/{client_id:uuid}/credits")
+@post("/customers/{client_id:uuid}/credits", may="credits:write")
 async def issue(
     client_id: FromPath[UUID], data: JSONBody[IssueCredit], writer: Writing
 ) -> CreditView:
@@ -41,7 +41,11 @@ async def issue(
     return CreditView.of(*await writer.commit(decision, wants=[(Client, client_id)]))
 
 
-@post("/customers/{client_id:uuid}/credits/{credit_id:uuid}/apply", status_code=200)
+@post(
+    "/customers/{client_id:uuid}/credits/{credit_id:uuid}/apply",
+    may="credits:write",
+    status_code=200,
+)
 async def apply(
     client_id: FromPath[UUID],
     credit_id: FromPath[UUID],
@@ -57,7 +61,11 @@ async def apply(
     return CreditView.of(*await writer.commit(decision, wants=[*wants, (Invoice, data.invoice_id)]))
 
 
-@post("/customers/{client_id:uuid}/credits/{credit_id:uuid}/unapply", status_code=200)
+@post(
+    "/customers/{client_id:uuid}/credits/{credit_id:uuid}/unapply",
+    may="credits:write",
+    status_code=200,
+)
 async def unapply(
     client_id: FromPath[UUID],
     credit_id: FromPath[UUID],
@@ -76,7 +84,11 @@ async def unapply(
     return CreditView.of(*await writer.commit(decision, wants=_wants(client_id, credit_id)))
 
 
-@post("/customers/{client_id:uuid}/credits/{credit_id:uuid}/refund", status_code=200)
+@post(
+    "/customers/{client_id:uuid}/credits/{credit_id:uuid}/refund",
+    may="credits:write",
+    status_code=200,
+)
 async def refund(
     client_id: FromPath[UUID],
     credit_id: FromPath[UUID],
@@ -91,7 +103,11 @@ async def refund(
     return CreditView.of(*await writer.commit(decision, wants=_wants(client_id, credit_id)))
 
 
-@post("/customers/{client_id:uuid}/credits/{credit_id:uuid}/void", status_code=200)
+@post(
+    "/customers/{client_id:uuid}/credits/{credit_id:uuid}/void",
+    may="credits:write",
+    status_code=200,
+)
 async def void(
     client_id: FromPath[UUID],
     credit_id: FromPath[UUID],

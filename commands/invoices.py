@@ -21,6 +21,7 @@ from zeroinvoice.domain.billing import (
 from zeroinvoice.domain.client import Client
 from zeroinvoice.domain.collecting import PayInvoice
 from zeroinvoice.domain.invoice import Invoice, Status
+from zeroinvoice.domain.roles import Permission
 from zeroinvoice.http.routes import delete, patch, post, put
 from zeroinvoice.http.writing import Writing
 from zeroinvoice.kernel.desk import Desk
@@ -82,10 +83,15 @@ class MoveInvoice(Value, kw_only=True, forbid_unknown_fields=True):
     issue_and_pay: bool = False  # with `paid`: send a draft first
 
 
+BESIDES: dict[str, Permission] = {
+    "cancelled": "invoices:cancel",
+    "written_off": "invoices:cancel",
+    "paid": "payments:write",
+}
 Shown = tuple[Invoice, date, UUID]  # the day it is, and whose the invoice is after merges
 
 
-@post("/invoices")
+@post("/invoices", may="invoices:write")
 async def draft(data: JSONBody[DraftInvoice], writer: Writing) -> InvoiceView:
     """Draft an invoice."""
 
@@ -95,7 +101,7 @@ async def draft(data: JSONBody[DraftInvoice], writer: Writing) -> InvoiceView:
     return InvoiceView.of(*await writer.commit(decision, wants=[(Client, data.client_id)]))
 
 
-@put("/invoices/{invoice_id:uuid}")
+@put("/invoices/{invoice_id:uuid}", may="invoices:write")
 async def revise(
     invoice_id: FromPath[UUID], data: JSONBody[ReviseInvoice], writer: Writing
 ) -> InvoiceView:
@@ -107,11 +113,16 @@ async def revise(
     return InvoiceView.of(*await writer.commit(decision, wants=[(Invoice, invoice_id)]))
 
 
-@patch("/invoices/{invoice_id:uuid}/status")
+@patch("/invoices/{invoice_id:uuid}/status", may="invoices:write")
 async def move(
     invoice_id: FromPath[UUID], data: JSONBody[MoveInvoice], writer: Writing
 ) -> InvoiceView:
-    """Send, cancel, write off or reinstate an invoice, or record that it is paid."""
+    """Send, cancel, write off or reinstate an invoice, or record that it is paid.
+
+    Giving up money or recording it asks for the permission to do so.
+    """
+    if (more := BESIDES.get(data.status)) is not None:
+        writer.needs(more)
 
     def decision(desk: Desk) -> Shown:
         return _shown(desk, _moved(desk, invoice_id, data, writer.has_key))
@@ -119,7 +130,7 @@ async def move(
     return InvoiceView.of(*await writer.commit(decision, wants=[(Invoice, invoice_id)]))
 
 
-@delete("/invoices/{invoice_id:uuid}")
+@delete("/invoices/{invoice_id:uuid}", may="invoices:write")
 async def discard(invoice_id: FromPath[UUID], writer: Writing) -> None:
     """Delete a draft."""
     await writer.decide(Invoice, invoice_id, lambda it: it.discard())

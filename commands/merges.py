@@ -16,7 +16,7 @@ from zeroinvoice.http.writing import Writing
 from zeroinvoice.kernel.desk import Desk
 
 
-@post("/clients/merge", status_code=200)
+@post("/clients/merge", may="clients:merge", status_code=200)
 async def merge(data: JSONBody[MergeClients], writer: Writing, reader: Reading) -> MergeReceipt:
     """Merge clients into one; with `dry_run` tell what would happen, and change nothing."""
 
@@ -34,7 +34,7 @@ async def merge(data: JSONBody[MergeClients], writer: Writing, reader: Reading) 
     return MergeReceipt.of(primary, made, counts, days, dry_run=data.dry_run)
 
 
-@post("/clients/merge/undo", status_code=200)
+@post("/clients/merge/undo", may="clients:merge", status_code=200)
 async def undo(data: JSONBody[UndoMerge], writer: Writing) -> MergeUndoReceipt:
     """Undo a merge: every record that was a duplicate's and still is the primary's goes back."""
 

@@ -52,7 +52,7 @@ Reason = Annotated[str | None, QueryParameter(max_length=500, description="why, 
 XReason = Annotated[str | None, HeaderParameter(name="X-Reason")]
 
 
-@post("/payments")
+@post("/payments", may="payments:write")
 async def record(data: JSONBody[RecordPayment], writer: Writing) -> Response[PaymentView]:
     """Record a payment; 200 with the first one when its external id is known."""
 
@@ -64,7 +64,7 @@ async def record(data: JSONBody[RecordPayment], writer: Writing) -> Response[Pay
     return Response(PaymentView.of(payment, client_id), status_code=201 if is_new else 200)
 
 
-@put("/payments/{payment_id:uuid}")
+@put("/payments/{payment_id:uuid}", may="payments:write")
 async def revise(
     payment_id: FromPath[UUID], data: JSONBody[RevisePayment], writer: Writing
 ) -> PaymentView:
@@ -76,7 +76,7 @@ async def revise(
     return PaymentView.of(*await writer.commit(decision, wants=[(Payment, payment_id)]))
 
 
-@delete("/payments/{payment_id:uuid}", status_code=200)
+@delete("/payments/{payment_id:uuid}", may="payments:delete", status_code=200)
 async def void(
     payment_id: FromPath[UUID], writer: Writing, reason: Reason = None, x_reason: XReason = None
 ) -> PaymentView:
@@ -88,7 +88,7 @@ async def void(
     return PaymentView.of(*await writer.commit(decision, wants=[(Payment, payment_id)]))
 
 
-@post("/payments/{payment_id:uuid}/refund", status_code=200)
+@post("/payments/{payment_id:uuid}/refund", may="payments:write", status_code=200)
 async def refund(
     payment_id: FromPath[UUID], data: JSONBody[RefundPayment], writer: Writing
 ) -> PaymentView:

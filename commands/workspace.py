@@ -99,7 +99,7 @@ class DefineTax(TaxWritten, kw_only=True):
     code: str
 
 
-@patch("/workspace")
+@patch("/workspace", may="workspace:write")
 async def revise(data: JSONBody[ReviseWorkspace], writer: Writing) -> WorkspaceView:
     """Change some of the workspace's settings; documents on record stay as they are."""
     workspace = await writer.decide(
@@ -108,7 +108,7 @@ async def revise(data: JSONBody[ReviseWorkspace], writer: Writing) -> WorkspaceV
     return WorkspaceView.of(workspace)
 
 
-@post("/workspace/tax-codes")
+@post("/workspace/tax-codes", may="taxes:write")
 async def define_tax(data: JSONBody[DefineTax], writer: Writing) -> TaxCodeView:
     """Define a tax code."""
     tax = data.tax(data.code)
@@ -116,7 +116,7 @@ async def define_tax(data: JSONBody[DefineTax], writer: Writing) -> TaxCodeView:
     return TaxCodeView.of(workspace.own_tax(data.code))
 
 
-@put("/workspace/tax-codes/{code:str}")
+@put("/workspace/tax-codes/{code:str}", may="taxes:write")
 async def replace_tax(
     code: FromPath[str], data: JSONBody[TaxWritten], writer: Writing
 ) -> TaxCodeView:
@@ -126,7 +126,7 @@ async def replace_tax(
     return TaxCodeView.of(workspace.own_tax(code))
 
 
-@delete("/workspace/tax-codes/{code:str}")
+@delete("/workspace/tax-codes/{code:str}", may="taxes:write")
 async def retire_tax(code: FromPath[str], writer: Writing) -> None:
     """Retire a tax code; no new line can bear it."""
     await writer.decide(Workspace, writer.tenant, lambda it: it.retire_tax(code))

@@ -263,7 +263,7 @@ Until = Annotated[datetime | None, QueryParameter(name="to", description="record
 SORTS = {"seq": it.position}
 
 
-@get("/audit/logs")
+@get("/audit/logs", may="audit:read")
 def browse(
     reader: Reading,
     listing: Listing,
@@ -306,7 +306,7 @@ def browse(
     return Page(items, found_page.next_cursor, found_page.total)
 
 
-@get("/audit/resource/{resource_type:str}/{resource_id:uuid}/history")
+@get("/audit/resource/{resource_type:str}/{resource_id:uuid}/history", may="audit:read")
 def history(
     resource_type: FromPath[str],
     resource_id: FromPath[UUID],

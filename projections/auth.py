@@ -69,7 +69,7 @@ class Me(Value, kw_only=True):
 # Routes
 
 
-@get("/auth/me")
+@get("/auth/me", may="account")
 def me(reader: Reading) -> Me:
     """Show who is logged in."""
     user = reader.state(User, reader.user)

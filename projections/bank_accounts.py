@@ -153,7 +153,7 @@ SORTS = {
 # Routes
 
 
-@get("/customers/{client_id:uuid}/bank-accounts")
+@get("/customers/{client_id:uuid}/bank-accounts", may="bank_accounts:read")
 def browse(
     client_id: FromPath[UUID],
     reader: Reading,

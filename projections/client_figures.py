@@ -201,7 +201,7 @@ def _paid_at(it: Receivables) -> list[datetime]:
 # Routes
 
 
-@get("/clients/{client_id:uuid}/analytics", as_of_day=True)
+@get("/clients/{client_id:uuid}/analytics", may="clients:read", as_of_day=True)
 def analytics(
     client_id: FromPath[UUID],
     reader: Reading,

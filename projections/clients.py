@@ -294,7 +294,7 @@ def _followed(reader: RequestReader, client: Client) -> Client:
 # Routes
 
 
-@get("/clients")
+@get("/clients", may="clients:read")
 def browse(
     reader: Reading,
     listing: Listing,
@@ -333,7 +333,7 @@ def browse(
     return page(reader, rows, ClientItem, listing, sorts=SORTS, key=it.id)
 
 
-@get("/clients/search")
+@get("/clients/search", may="clients:read")
 def search(
     reader: Reading,
     q: Annotated[str, QueryParameter(min_length=1, max_length=200)],
@@ -347,7 +347,7 @@ def search(
     return ClientMatches(matching(reader, asked, limit, include_archived=include_archived))
 
 
-@get("/clients/{client_id:uuid}")
+@get("/clients/{client_id:uuid}", may="clients:read")
 def show(client_id: FromPath[UUID], reader: Reading) -> ClientView:
     """Show one client, now or as it was at `as_of`; one that was merged says into whom."""
     client = reader.state(Client, client_id)
@@ -355,7 +355,7 @@ def show(client_id: FromPath[UUID], reader: Reading) -> ClientView:
     return ClientView.of(client)
 
 
-@get("/clients/{client_id:uuid}/payment-settings")
+@get("/clients/{client_id:uuid}/payment-settings", may="clients:read")
 def payment_settings(client_id: FromPath[UUID], reader: Reading) -> PaymentSettingsView:
     """Show how a client pays, now or at `as_of`, and which of it the workspace decides."""
     client = client_of(reader, client_id)

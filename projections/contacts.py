@@ -191,7 +191,7 @@ SORTS = {
 # Routes
 
 
-@get("/customers/{client_id:uuid}/contacts")
+@get("/customers/{client_id:uuid}/contacts", may="clients:read")
 def browse(
     client_id: FromPath[UUID],
     reader: Reading,
@@ -225,7 +225,7 @@ def browse(
     return Page([_item(row) for row in found.items], found.next_cursor, found.total)
 
 
-@get("/customers/{client_id:uuid}/contacts/{contact_id:uuid}")
+@get("/customers/{client_id:uuid}/contacts/{contact_id:uuid}", may="clients:read")
 def show(client_id: FromPath[UUID], contact_id: FromPath[UUID], reader: Reading) -> ContactView:
     """Show one contact, now or as it was at `as_of`."""
     client = client_of(reader, client_id)

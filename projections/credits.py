@@ -233,7 +233,7 @@ def status_on(today: date) -> ColumnElement[str]:
 # Routes
 
 
-@get("/customers/{client_id:uuid}/credits")
+@get("/customers/{client_id:uuid}/credits", may="credits:read")
 def browse(
     client_id: FromPath[UUID],
     reader: Reading,
@@ -276,7 +276,7 @@ def browse(
     return page(reader, rows, CreditItem, listing, sorts=SORTS, key=it.id)
 
 
-@get("/customers/{client_id:uuid}/credits/balance/total")
+@get("/customers/{client_id:uuid}/credits/balance/total", may="credits:read")
 def balance(client_id: FromPath[UUID], reader: Reading) -> Balances:
     """Show what is left of a client's credits, now or as it was at `as_of`."""
     client = client_of(reader, client_id)
@@ -287,7 +287,7 @@ def balance(client_id: FromPath[UUID], reader: Reading) -> Balances:
     return Balances({it: Balance.of(held, it, day) for it in codes}, reader.as_of or reader.now)
 
 
-@get("/customers/{client_id:uuid}/credits/{credit_id:uuid}")
+@get("/customers/{client_id:uuid}/credits/{credit_id:uuid}", may="credits:read")
 def show(client_id: FromPath[UUID], credit_id: FromPath[UUID], reader: Reading) -> CreditView:
     """Show one credit, now or as it was at `as_of`."""
     client = client_of(reader, client_id)

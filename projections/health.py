@@ -5,7 +5,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery
 
 from zeroinvoice.http.parts import Sharing
-from zeroinvoice.http.routes import get
+from zeroinvoice.http.routes import ANYBODY, get
 from zeroinvoice.kernel.value import Value
 from zeroinvoice.readside.pulse import Checks
 
@@ -37,7 +37,7 @@ def _refusing(body: type[Value]) -> dict[int, ResponseSpec]:
     return {503: ResponseSpec(body, description=words, generate_examples=False)}
 
 
-@get("/health", errors=(400,), responses=_refusing(Health))
+@get("/health", may=ANYBODY, errors=(400,), responses=_refusing(Health))
 async def health(parts: Sharing, verbose: FromQuery[bool] = False) -> Response[Health]:
     """Say whether the service is healthy: 503 only when writes cannot be accepted.
 
@@ -50,7 +50,7 @@ async def health(parts: Sharing, verbose: FromQuery[bool] = False) -> Response[H
     return Response(body, status_code=200 if checks.accepting else 503)
 
 
-@get("/ready", errors=(), responses=_refusing(Readiness))
+@get("/ready", may=ANYBODY, errors=(), responses=_refusing(Readiness))
 async def ready(parts: Sharing) -> Response[Readiness]:
     """Say whether to send requests here, and what stands still: 503 when writes are refused."""
     checks = await parts.pulse.checks()

@@ -155,7 +155,7 @@ def _conditions(meant: Understood, today: date) -> list[ColumnElement[bool]]:
 # Routes
 
 
-@get("/invoices/search")
+@get("/invoices/search", may="invoices:read")
 def search(
     reader: Reading,
     q: Annotated[str, QueryParameter(min_length=1, max_length=200)],

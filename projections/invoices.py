@@ -378,7 +378,7 @@ def today_of(reader: Reading) -> date:
 Shown = Literal["draft", "sent", "overdue", "paid", "cancelled", "written_off"]
 
 
-@get("/invoices")
+@get("/invoices", may="invoices:read")
 def browse(
     reader: Reading,
     listing: Listing,
@@ -414,7 +414,7 @@ def browse(
     return page(reader, rows, InvoiceItem, listing, sorts=SORTS, key=it.id)
 
 
-@get("/invoices/overdue")
+@get("/invoices/overdue", may="invoices:read")
 def overdue(reader: Reading, listing: Listing, client_id: FromQuery[UUID | None] = None) -> Overdue:
     """List what is past its due day, the longest overdue first, with totals by currency."""
     today = today_of(reader)
@@ -434,7 +434,7 @@ def overdue(reader: Reading, listing: Listing, client_id: FromQuery[UUID | None]
     return Overdue(found.items, totals, found.next_cursor, found.total)
 
 
-@get("/invoices/{invoice_id:uuid}")
+@get("/invoices/{invoice_id:uuid}", may="invoices:read")
 def show(invoice_id: FromPath[UUID], reader: Reading) -> InvoiceView:
     """Show one invoice, now or as it was at `as_of`."""
     reader.foresee(Invoice, invoice_id, lambda it: (Client, it.content.client_id))
@@ -445,7 +445,7 @@ def show(invoice_id: FromPath[UUID], reader: Reading) -> InvoiceView:
     return InvoiceView.of(invoice, today_of(reader), owner_of(reader, invoice.content.client_id))
 
 
-@get("/invoices/client/{client_id:uuid}")
+@get("/invoices/client/{client_id:uuid}", may="invoices:read")
 def of_client(client_id: FromPath[UUID], reader: Reading, listing: Listing) -> Page[InvoiceItem]:
     """List a client's invoices, newest first."""
     client = client_of(reader, client_id)

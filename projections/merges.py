@@ -212,7 +212,7 @@ def _rows(reader: RequestReader, client_id: UUID) -> Select[Any]:
 # Routes
 
 
-@get("/clients/{client_id:uuid}/merge-history")
+@get("/clients/{client_id:uuid}/merge-history", may="clients:read")
 def history(client_id: FromPath[UUID], reader: Reading, listing: Listing) -> Page[MergeEntry]:
     """List the merges a client took part in and their undoings, the latest first."""
     reader.state(Client, client_id).assert_known()

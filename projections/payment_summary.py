@@ -167,7 +167,7 @@ From = Annotated[date | None, QueryParameter(name="from", description="first day
 To = Annotated[date | None, QueryParameter(name="to", description="last day")]
 
 
-@get("/payments/summary")
+@get("/payments/summary", may="payments:read")
 def summarise(
     reader: Reading,
     received_from: From = None,

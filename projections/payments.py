@@ -351,7 +351,7 @@ def items(reader: Reading, *conditions: ColumnElement[bool]) -> Select[Any]:
 # Routes
 
 
-@get("/payments")
+@get("/payments", may="payments:read")
 def browse(
     reader: Reading,
     listing: Listing,
@@ -398,7 +398,7 @@ def browse(
     return page(reader, rows, PaymentItem, listing, sorts=SORTS, key=it.id)
 
 
-@get("/payments/search")
+@get("/payments/search", may="payments:read")
 def search(
     reader: Reading,
     listing: Listing,
@@ -451,14 +451,14 @@ def search(
     )
 
 
-@get("/payments/{payment_id:uuid}")
+@get("/payments/{payment_id:uuid}", may="payments:read")
 def show(payment_id: FromPath[UUID], reader: Reading) -> PaymentView:
     """Show one payment, now or as it was at `as_of`."""
     payment = reader.state(Payment, payment_id)
     return PaymentView.of(payment, owner_of(reader, payment.entry.client_id))
 
 
-@get("/payments/invoice/{invoice_id:uuid}")
+@get("/payments/invoice/{invoice_id:uuid}", may="payments:read")
 def of_invoice(
     invoice_id: FromPath[UUID],
     reader: Reading,
@@ -473,7 +473,7 @@ def of_invoice(
     return page(reader, rows, PaymentItem, listing, sorts=SORTS, key=it.id)
 
 
-@get("/payments/client/{client_id:uuid}")
+@get("/payments/client/{client_id:uuid}", may="payments:read")
 def of_client(
     client_id: FromPath[UUID],
     reader: Reading,
@@ -487,7 +487,7 @@ def of_client(
     return page(reader, rows, PaymentItem, listing, sorts=SORTS, key=it.id)
 
 
-@get("/payments/invoice/{invoice_id:uuid}/total")
+@get("/payments/invoice/{invoice_id:uuid}/total", may="payments:read")
 def total(invoice_id: FromPath[UUID], reader: Reading) -> PaidTotal:
     """Show what is paid and what is due on an invoice, now or at `as_of`."""
     invoice = reader.state(Invoice, invoice_id)

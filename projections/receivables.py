@@ -292,7 +292,7 @@ def _risk(
 # Routes
 
 
-@get("/customers/{client_id:uuid}/receivables", as_of_day=True)
+@get("/customers/{client_id:uuid}/receivables", may="clients:read", as_of_day=True)
 def show(
     client_id: FromPath[UUID],
     reader: Reading,

@@ -110,20 +110,20 @@ class TaxCodeView(Value):
         )
 
 
-@get("/workspace")
+@get("/workspace", may="workspace:read")
 def show(reader: Reading) -> WorkspaceView:
     """Show the workspace's settings, now or as they were at `as_of`."""
     return WorkspaceView.of(reader.state(Workspace, reader.tenant))
 
 
-@get("/workspace/tax-codes")
+@get("/workspace/tax-codes", may="workspace:read")
 def browse_tax_codes(reader: Reading) -> Page[TaxCodeView]:
     """List the tax codes, in the order in which they were defined."""
     workspace = reader.state(Workspace, reader.tenant)
     return Page([TaxCodeView.of(tax) for tax in workspace.taxes])
 
 
-@get("/workspace/tax-codes/{code:str}")
+@get("/workspace/tax-codes/{code:str}", may="workspace:read")
 def show_tax_code(code: FromPath[str], reader: Reading) -> TaxCodeView:
     """Show one tax code, now or as it was at `as_of`."""
     return TaxCodeView.of(reader.state(Workspace, reader.tenant).own_tax(code))

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfoNotFoundError
 from zeroinvoice.domain.addresses import Address as Address
 from zeroinvoice.domain.addresses import check_email, check_language, check_length
 from zeroinvoice.domain.lines import Tax, TaxRounding, check_tax
+from zeroinvoice.domain.roles import Role
 from zeroinvoice.domain.series import Chronology, Numbering, Reset
 from zeroinvoice.domain.terms import parse
 from zeroinvoice.kernel.clock import local_day, zone
@@ -156,6 +157,10 @@ class Workspace(State[WorkspaceEvent]):
                 return self.but(taxes=tuple(it for it in self.taxes if it.code != code))
             case _:
                 assert_never(event)
+
+    def role_of(self, user: UUID) -> Role | None:
+        """What somebody is here; None when they are no member."""
+        return "owner" if user == self.owner else None
 
     def tax(self, code: str) -> Tax:
         """The tax of a code. Raises `Invalid` for one that is not defined."""

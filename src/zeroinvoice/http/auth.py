@@ -10,11 +10,11 @@ import jwt
 from litestar import Request
 from litestar.datastructures import Cookie
 
+from zeroinvoice.domain.principal import Principal
 from zeroinvoice.domain.session import IDLE
 from zeroinvoice.kernel.clock import Clock
 from zeroinvoice.kernel.refusals import Forbidden, Unauthenticated
 from zeroinvoice.kernel.secrets import Keyring
-from zeroinvoice.kernel.value import Value
 
 COOKIE = "__Host-zeroinvoice"
 REFRESH_COOKIE = "__Host-zeroinvoice-refresh"
@@ -23,15 +23,6 @@ REQUIRED = ["sub", "tid", "sid", "jti", "iat", "exp", "ver", "iss", "aud"]
 LONGEST = timedelta(minutes=15)
 CACHED = 10_000  # checked tokens kept until they expire
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-
-
-class Principal(Value):
-    """Who the token speaks for: a user, the workspace they act in, and their session."""
-
-    user: UUID
-    tenant: UUID
-    session: UUID
-    until: datetime
 
 
 class Tokens:

@@ -8,11 +8,11 @@ from uuid import UUID
 from litestar import Request
 from litestar.di import NamedDependency
 
-from zeroinvoice.domain.session import Session
+from zeroinvoice.domain.principal import Principal
 from zeroinvoice.domain.workspace import Workspace
-from zeroinvoice.http.auth import Principal
 from zeroinvoice.http.bodies import check_text
 from zeroinvoice.http.edge import told
+from zeroinvoice.http.routes import permissions
 from zeroinvoice.kernel.refusals import BadInput
 from zeroinvoice.readside.reader import Books, Reader, instant, not_yet
 
@@ -33,12 +33,13 @@ class RequestReader(Reader):
         as_of = request.query_params.get("as_of")
         self.as_of_day = _day(as_of) if as_of and request.route_handler.opt.get(BY_DAY) else None
         self._told = told(request.scope)
+        needed = permissions(request.route_handler)
         super().__init__(
             books,
             principal.tenant,
             now,
-            standing=((Session, principal.session), (Workspace, principal.tenant)),
-            admit=lambda it: it.find(Session, principal.session).assert_open(now),
+            standing=principal.standing,
+            admit=lambda it: principal.admit(it, needed),
             min_position=_position(request.headers.get("x-min-position")),
             as_of=instant(as_of, now) if as_of and self.as_of_day is None else None,
         )

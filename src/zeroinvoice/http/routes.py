@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from inspect import getdoc, iscoroutinefunction, signature
-from typing import Any
+from typing import Any, Literal
 
 import litestar
 from litestar import Request
@@ -10,10 +10,13 @@ from litestar.exceptions import ClientException
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 
+from zeroinvoice.domain.roles import ALL, Permission
 from zeroinvoice.http.bodies import decoded
 from zeroinvoice.http.problems import documented
 
-READ_ERRORS = (400, 401, 404, 503)
+READ_ERRORS = (400, 401, 403, 404, 503)
+ANYBODY: Literal["anybody"] = "anybody"  # of routes for those who are not logged in, too
+May = Permission | Literal["anybody"]
 WRITE_ERRORS = (400, 401, 403, 404, 409, 412, 415, 422, 429, 503)
 
 
@@ -51,19 +54,27 @@ def _tag(path: str | list[str]) -> str:
     return {"ready": "health"}.get(word, word.replace("-", " "))
 
 
-def _security(function: Callable[..., Any]) -> list[dict[str, list[str]]]:
-    """Who has asked for a writer or a reader is logged in; every other route is for anybody."""
+def permissions(handler: HTTPRouteHandler) -> tuple[Permission, ...]:
+    """What a route asks for of whoever speaks for themselves."""
+    may: May = handler.opt["may"]
+    return () if may == "anybody" else (may,)
+
+
+def _described(path: str | list[str], function: Callable[..., Any], may: May) -> dict[str, Any]:
+    """What a route asks for, and what the API's description says of it.
+
+    Its docstring begins with the summary. Permissions are looked at by whoever reads or writes
+    for a request, so a route that asks for one has a reader or a writer.
+    """
+    assert may in ALL or may == ANYBODY, f"{path}: there is no permission {may!r}"
     inside = not {"writer", "reader"}.isdisjoint(signature(function).parameters)
-    return [{"bearer": []}] if inside else [{}]
-
-
-def _described(path: str | list[str], function: Callable[..., Any]) -> dict[str, Any]:
-    """What the API's description says of a route; its docstring begins with the summary."""
+    assert inside == (may != ANYBODY), f"{path} would let in whoever comes, or nobody"
     summary, _, more = (getdoc(function) or "").partition("\n\n")
     return {
+        "may": may,
         "operation_id": operation_id,
         "tags": [_tag(path)],
-        "security": _security(function),
+        "security": [{"bearer": []}] if inside else [{}],
         "summary": " ".join(summary.split()).rstrip("."),
         "description": " ".join(more.split()) or None,
     }
@@ -72,6 +83,7 @@ def _described(path: str | list[str], function: Callable[..., Any]) -> dict[str,
 def get(
     path: str | list[str],
     *,
+    may: May,
     errors: tuple[int, ...] = READ_ERRORS,
     responses: dict[int, ResponseSpec] | None = None,
     **options: Any,
@@ -83,7 +95,7 @@ def get(
             path,
             sync_to_thread=None if iscoroutinefunction(function) else True,
             responses={**documented(*errors), **(responses or {})},
-            **_described(path, function),
+            **_described(path, function, may),
             **options,
         )(function)
 
@@ -95,14 +107,18 @@ Route = Callable[..., Callable[[Callable[..., Any]], HTTPRouteHandler]]
 
 def _writes(verb: Any, status: int) -> Route:
     def route(
-        path: str | list[str], *, status_code: int = status, **options: Any
+        path: str | list[str],
+        *,
+        may: May,
+        status_code: int = status,
+        **options: Any,
     ) -> Callable[[Callable[..., Any]], HTTPRouteHandler]:
         def made(function: Callable[..., Any]) -> HTTPRouteHandler:
             handler: HTTPRouteHandler = verb(
                 path,
                 status_code=status_code,
                 responses=documented(*WRITE_ERRORS),
-                **_described(path, function),
+                **_described(path, function, may),
                 **options,
             )(function)
             return handler
@@ -117,4 +133,14 @@ put = _writes(litestar.put, 200)
 patch = _writes(litestar.patch, 200)
 delete = _writes(litestar.delete, 204)
 
-__all__ = ["ApiRequest", "delete", "get", "operation_id", "patch", "post", "put"]
+__all__ = [
+    "ANYBODY",
+    "ApiRequest",
+    "delete",
+    "get",
+    "operation_id",
+    "patch",
+    "permissions",
+    "post",
+    "put",
+]

@@ -9,10 +9,10 @@ from uuid import UUID
 from litestar import Request
 from litestar.di import NamedDependency
 
-from zeroinvoice.domain.session import Session
-from zeroinvoice.domain.workspace import Workspace
-from zeroinvoice.http.auth import Principal
+from zeroinvoice.domain.principal import Principal
+from zeroinvoice.domain.roles import Permission
 from zeroinvoice.http.edge import request_id, told
+from zeroinvoice.http.routes import permissions
 from zeroinvoice.journal.committer import Command, Committer, Key
 from zeroinvoice.kernel.desk import Desk
 from zeroinvoice.kernel.facts import HOUSE, Actor, Event, Origin, State
@@ -37,6 +37,7 @@ class Writer:
         self._request = request
         self._committer = committer
         self._principal = principal
+        self._needed: list[Permission] = [*permissions(request.route_handler)]
 
     @property
     def tenant(self) -> UUID:
@@ -51,6 +52,10 @@ class Writer:
     def has_key(self) -> bool:
         """Whether the request is told apart from its repetitions by an Idempotency-Key."""
         return "idempotency-key" in self._request.headers
+
+    def needs(self, permission: Permission) -> None:
+        """Ask for one more permission than the route does, since the body wants more."""
+        self._needed.append(permission)
 
     async def decide(self, kind: type[S], id: UUID, verb: Callable[[S], Iterable[Event]]) -> S:
         """One decision on one stream that exists; answers the state it led to."""
@@ -79,14 +84,12 @@ class Writer:
         places: list[tuple[type[State[Any]], tuple[UUID, UUID]]] = [
             (kind, (tenant, id)) for kind, id in wants
         ]
-        guard = None
-        if self._principal is not None:
-            session = self._principal.session
-            places.append((Session, (tenant, session)))
-            places.append((Workspace, (tenant, tenant)))
+        guard, principal, needed = None, self._principal, tuple(self._needed)
+        if principal is not None:
+            places.extend((kind, (tenant, id)) for kind, id in principal.standing)
 
             def guard(desk: Desk) -> None:
-                desk.find(Session, session).assert_open(desk.now)
+                principal.admit(desk, needed)
 
         command = Command(
             tenant,
@@ -107,7 +110,7 @@ class Writer:
 
     def _origin(self) -> Origin:
         headers = self._request.headers
-        by = Actor("user", self._principal.user) if self._principal else Actor("anonymous")
+        by = self._principal.actor if self._principal else Actor("anonymous")
         reason = headers.get("x-reason")
         client = self._request.client
         return Origin(

@@ -1,0 +1,51 @@
+"""Principals: who a token speaks for, what must stand for it, and what they may do."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from zeroinvoice.domain.access import Streams
+from zeroinvoice.domain.roles import ROLES, Permission
+from zeroinvoice.domain.session import Session
+from zeroinvoice.domain.workspace import Workspace
+from zeroinvoice.kernel.facts import Actor, State
+from zeroinvoice.kernel.refusals import Forbidden, Unauthenticated
+from zeroinvoice.kernel.value import Value
+
+
+class Principal(Value):
+    """A user in the workspace they act in, and their session."""
+
+    user: UUID
+    tenant: UUID
+    session: UUID
+    until: datetime  # when the token ends
+
+    @property
+    def actor(self) -> Actor:
+        return Actor("user", self.user)
+
+    @property
+    def standing(self) -> tuple[tuple[type[State[Any]], UUID], ...]:
+        """The streams that say whether they are still let in, and to what."""
+        return ((Session, self.session), (Workspace, self.tenant))
+
+    def admit(self, streams: Streams, needed: Iterable[Permission]) -> None:
+        """Raises `Unauthenticated` unless they are let in, `Forbidden` unless they may do this."""
+        streams.find(Session, self.session, tenant=self.tenant).assert_open(streams.now)
+        role = streams.find(Workspace, self.tenant, tenant=self.tenant).role_of(self.user)
+        if role is None:
+            raise Unauthenticated("You are no member of this workspace any more.")
+        assert_granted(needed, ROLES[role])
+
+
+def assert_granted(needed: Iterable[Permission], granted: frozenset[Permission]) -> None:
+    """Raises `Forbidden` `not_permitted`, which names what is lacking."""
+    for permission in needed:
+        if permission not in granted:
+            raise Forbidden(
+                "This is not yours to do; ask somebody who may.",
+                code="not_permitted",
+                permission=permission,
+            )

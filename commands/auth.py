@@ -150,7 +150,7 @@ class FormOperation(Operation):
         )
 
 
-@post("/auth/register", may=ANYBODY)
+@post("/auth/register", may=ANYBODY, guess="register")
 async def register(
     data: JSONBody[RegisterUser], request: HttpRequest, anyone: Anyone, parts: Sharing
 ) -> Response[Registered]:
@@ -172,7 +172,7 @@ async def register(
     return _registered(*done, parts)
 
 
-@post("/auth/login", may=ANYBODY, status_code=200, operation_class=FormOperation)
+@post("/auth/login", may=ANYBODY, guess="login", status_code=200, operation_class=FormOperation)
 async def login(request: HttpRequest, anyone: Anyone, parts: Sharing) -> Response[TokensGiven]:
     """Log in with an e-mail address and a password."""
     assert_not_foreign(request)
@@ -199,7 +199,7 @@ async def logout(writer: Writing) -> Response[None]:
     return Response(None, status_code=204, cookies=no_cookies())
 
 
-@post("/auth/refresh", may=ANYBODY, status_code=200)
+@post("/auth/refresh", may=ANYBODY, guess="refresh", status_code=200)
 async def refresh(
     request: HttpRequest, parts: Sharing, data: JSONBody[RenewSession | None] = None
 ) -> Response[TokensGiven]:
@@ -219,7 +219,7 @@ async def refresh(
     return _let_in(_tokens(parts, renewed, tenant, now), parts)
 
 
-@post("/auth/request-password-reset", may=ANYBODY, status_code=202)
+@post("/auth/request-password-reset", may=ANYBODY, guess="reset", status_code=202)
 async def request_password_reset(
     data: JSONBody[AskReset], request: HttpRequest, anyone: Anyone, parts: Sharing
 ) -> Said:
@@ -227,7 +227,7 @@ async def request_password_reset(
     return await _ask_reset(data, request, anyone, parts)
 
 
-@post("/auth/forgot-password", may=ANYBODY, status_code=202)
+@post("/auth/forgot-password", may=ANYBODY, guess="reset", status_code=202)
 async def forgot_password(
     data: JSONBody[AskReset], request: HttpRequest, anyone: Anyone, parts: Sharing
 ) -> Said:
@@ -235,7 +235,7 @@ async def forgot_password(
     return await _ask_reset(data, request, anyone, parts)
 
 
-@post("/auth/reset-password", may=ANYBODY, status_code=200)
+@post("/auth/reset-password", may=ANYBODY, guess="reset", status_code=200)
 async def reset_password(
     data: JSONBody[ResetPassword], request: HttpRequest, anyone: Anyone, parts: Sharing
 ) -> Response[Said]:

@@ -6,7 +6,7 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -43,6 +43,10 @@ hypothesis.settings.register_profile("ci", max_examples=200, deadline=None, prin
 hypothesis.settings.register_profile("long", max_examples=5_000, deadline=None, print_blob=True)
 hypothesis.settings.register_profile("crash", max_examples=20_000, deadline=None, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+# All tests come from one address; those of the limits set their own.
+UNLIMITED = dict.fromkeys(("LIMIT_GUESSES", "LIMIT_ADDRESS", "LIMIT_WORKSPACE"), "1000000")
 
 
 class MovableClock:
@@ -89,17 +93,24 @@ class House:
         database_url: str,
         data: Path,
         projectors: tuple[Projector, ...] = projections.projectors,
+        env: Mapping[str, str] | None = None,
     ) -> None:
         self.database_url = database_url
         self.clock = MovableClock()
-        self.settings = Settings.from_env({"ZEROINVOICE_DATA": str(data), "PORT": str(free_port())})
+        self.settings = Settings.from_env(
+            {"ZEROINVOICE_DATA": str(data), "PORT": str(free_port()), **UNLIMITED, **(env or {})}
+        )
         migrate(database_url)
         self.app = create_app(self.settings, database_url, clock=self.clock)
         self.parts = Parts(self.settings, database_url, self.clock)
         self.url = f"http://127.0.0.1:{self.settings.port}"
         self._server = uvicorn.Server(
             uvicorn.Config(
-                self.app, port=self.settings.port, log_level="warning", timeout_graceful_shutdown=2
+                self.app,
+                port=self.settings.port,
+                log_level="warning",
+                proxy_headers=False,
+                timeout_graceful_shutdown=2,
             )
         )
         self.worker = Worker(database_url, projectors)
@@ -218,13 +229,15 @@ def new_database(database_url: str) -> Callable[[], str]:
 
 @pytest.fixture
 def open_house(tmp_path: Path) -> Iterator[Callable[..., House]]:
-    """Starts a house on a database of its own, with other folds if need be."""
+    """Starts a house on a database of its own, with other folds and settings if need be."""
     opened: list[House] = []
 
     def opening(
-        database_url: str, projectors: tuple[Projector, ...] = projections.projectors
+        database_url: str,
+        projectors: tuple[Projector, ...] = projections.projectors,
+        **env: str,
     ) -> House:
-        it = House(database_url, tmp_path, projectors)
+        it = House(database_url, tmp_path, projectors, env)
         opened.append(it)
         it.start()
         return it

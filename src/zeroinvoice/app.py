@@ -12,16 +12,19 @@ import psycopg
 import structlog
 import uvicorn
 from litestar import Litestar, Request, Router
+from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.types import ASGIApp
 
 import commands
 import projections
+from zeroinvoice.gateways.attempts import Attempts
 from zeroinvoice.gateways.sealing import MasterKeys
 from zeroinvoice.gateways.vault import Vault, needed
 from zeroinvoice.http import pages
 from zeroinvoice.http.auth import Tokens, authenticate
 from zeroinvoice.http.edge import Edge
+from zeroinvoice.http.limits import Limits
 from zeroinvoice.http.paging import paging
 from zeroinvoice.http.passwords import Passwords
 from zeroinvoice.http.problems import handlers
@@ -41,6 +44,10 @@ from zeroinvoice.settings import Settings
 
 log = structlog.get_logger()
 
+# Headers that scripts on such pages may send and read.
+ASKING = ["idempotency-key", "if-match", "if-none-match", "x-min-position", "x-reason"]
+TELLING = ["ETag", "Idempotent-Replayed", "Retry-After", "X-Position", "X-Projection-Lag",
+           "X-Request-Id"]  # fmt: skip
 LARGEST_BODY = 1_000_000  # bytes
 READERS = 16  # threads and connections a process reads with
 
@@ -68,6 +75,7 @@ class Parts:
         shapes = {it.name: it.version for it in projections.projectors}
         self.books = Books(url, self.journal, self.keyring, shapes, size=READERS)
         self.vault = Vault(MasterKeys(settings.master_keys), self.books.connection)
+        self.limits = Limits(settings, Attempts(self.books.connection))
         self.pulse = Pulse(url, shapes, lambda: self.committer.accepting, settings.data)
 
 
@@ -127,18 +135,23 @@ def create_app(settings: Settings, database_url: str, *, clock: Clock = system_c
             parts.journal.close()
 
     async def writer(request: Request[Any, Any, Any]) -> Writer:
-        return Writer(request, parts.committer, authenticate(request, parts.tokens))
+        principal = authenticate(request, parts.tokens)
+        parts.limits.workspaces.take(principal.tenant.hex)
+        return Writer(request, parts.committer, principal)
 
     async def anyone(request: Request[Any, Any, Any]) -> Writer:
         return Writer(request, parts.committer, None)
 
     async def reader(request: Request[Any, Any, Any]) -> RequestReader:
         principal = authenticate(request, parts.tokens)
+        parts.limits.workspaces.take(principal.tenant.hex)
         return RequestReader(parts.books, principal, parts.clock(), request)
 
     api = Router("/api", route_handlers=[*commands.routes, *projections.routes])
     app = Litestar(
-        [api, *pages.routes],
+        [api, *(pages.routes if settings.api_docs else ())],
+        guards=[parts.limits.admit],
+        cors_config=elsewhere(settings.cors_origins),
         request_class=ApiRequest,
         dependencies={
             "writer": Provide(writer),
@@ -150,8 +163,22 @@ def create_app(settings: Settings, database_url: str, *, clock: Clock = system_c
         exception_handlers=handlers,
         lifespan=[running],
         request_max_body_size=LARGEST_BODY,
-        openapi_config=described(),
+        openapi_config=described() if settings.api_docs else None,
         plugins=[ExactSchema()],
         logging_config=None,
     )
-    return Edge(app)
+    return Edge(app, settings.trusted_proxies)
+
+
+def elsewhere(origins: tuple[str, ...]) -> CORSConfig | None:
+    """Which pages elsewhere may ask (Fetch, CORS). With a token, never with our cookies."""
+    if not origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(origins),
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=["authorization", "content-type", *ASKING],
+        expose_headers=TELLING,
+        allow_credentials=False,
+        max_age=600,
+    )

@@ -35,6 +35,12 @@ class Settings(Value):
     master_keys: tuple[bytes, ...]
     log_level: str  # LOG_LEVEL: one of LOG_LEVELS
     access_token_minutes: int  # ACCESS_TOKEN_MINUTES: 1 to 15
+    limit_guesses: int  # LIMIT_GUESSES: logins and the like, a minute and address; 1 to 1,000,000
+    limit_address: int  # LIMIT_ADDRESS: requests a second and address; 1 to 1,000,000
+    limit_workspace: int  # LIMIT_WORKSPACE: requests a second and workspace; 1 to 1,000,000
+    trusted_proxies: int  # TRUSTED_PROXIES: how many stand before us and tell the address; 0 to 10
+    cors_origins: tuple[str, ...]  # CORS_ORIGINS: pages elsewhere that may ask, with a token
+    api_docs: bool  # API_DOCS: on or off; whether the API describes itself
     supervisor: (
         int | None
     )  # ZEROINVOICE_SUPERVISOR: the process id of `serve`, set for its children
@@ -62,6 +68,12 @@ class Settings(Value):
             master_keys=given.keys("ZEROINVOICE_MASTER_KEY", data / "master.key"),
             log_level=given.one_of("LOG_LEVEL", LOG_LEVELS, "info"),
             access_token_minutes=given.whole("ACCESS_TOKEN_MINUTES", 15, least=1, most=15),
+            limit_guesses=given.whole("LIMIT_GUESSES", 60, least=1, most=1_000_000),
+            limit_address=given.whole("LIMIT_ADDRESS", 300, least=1, most=1_000_000),
+            limit_workspace=given.whole("LIMIT_WORKSPACE", 500, least=1, most=1_000_000),
+            trusted_proxies=given.whole("TRUSTED_PROXIES", 0, least=0, most=10),
+            cors_origins=given.origins("CORS_ORIGINS"),
+            api_docs=given.one_of("API_DOCS", ("on", "off"), "on") == "on",
             supervisor=given.whole("ZEROINVOICE_SUPERVISOR", 0, least=0, most=2**31) or None,
         )
 
@@ -90,6 +102,12 @@ class Settings(Value):
             "ZEROINVOICE_MASTER_KEY": ",".join(it.hex() for it in self.master_keys),
             "LOG_LEVEL": self.log_level,
             "ACCESS_TOKEN_MINUTES": str(self.access_token_minutes),
+            "LIMIT_GUESSES": str(self.limit_guesses),
+            "LIMIT_ADDRESS": str(self.limit_address),
+            "LIMIT_WORKSPACE": str(self.limit_workspace),
+            "TRUSTED_PROXIES": str(self.trusted_proxies),
+            "CORS_ORIGINS": ",".join(self.cors_origins),
+            "API_DOCS": "on" if self.api_docs else "off",
             "ZEROINVOICE_SUPERVISOR": str(self.supervisor or ""),
         }
         return {**(os.environ if inherit is None else inherit), **own}
@@ -138,6 +156,14 @@ class _Given:
         if needs_host and not parts.hostname:
             raise BadSetting(f"{wanted} and a host; this one names no host.")
         return text.rstrip("/")
+
+    def origins(self, name: str) -> tuple[str, ...]:
+        """Origins as a browser sends them (RFC 6454), with commas or blanks between them."""
+        found = tuple(it for it in re.split(r"[\s,]+", self.text(name, "")) if it)
+        for it in found:
+            if not re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", it):
+                raise BadSetting(f"{name} must be origins such as https://app.example.com.")
+        return found
 
     def address(self, name: str, default: str) -> str:
         text = self.text(name, default)

@@ -65,6 +65,8 @@ class Installation:
             "PORT": str(self.port),
             "DATABASE_URL": "",
             "LOG_LEVEL": "warning",
+            # One address drives everything here.
+            **dict.fromkeys(("LIMIT_GUESSES", "LIMIT_ADDRESS", "LIMIT_WORKSPACE"), "1000000"),
             "API_PROCESSES": str(api_processes),
             **env,
         }

@@ -42,14 +42,17 @@ class Told:
 class Edge:
     """Wraps the application: gives each request an id, each answer its headers."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, proxies: int = 0) -> None:
         self._app = app
+        self._proxies = proxies  # that stand before us
         self._turnstile = Turnstile()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
+        if self._proxies:
+            scope["client"] = _forwarded(scope, self._proxies)
         request = new_id()
         told = Told()
         scope["zi_request"] = request  # type: ignore[typeddict-unknown-key]
@@ -87,6 +90,13 @@ class Edge:
         if scope["path"] not in AT_ONCE:
             await self._turnstile.turn()
         await self._app(scope, receive, sending)
+
+
+def _forwarded(scope: HTTPScope, proxies: int) -> tuple[str, int] | None:
+    """What the outermost of our proxies saw; what stands left of it anybody may have written."""
+    lines = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    seen = [it.strip() for it in b",".join(lines).decode("latin-1").split(",")]
+    return (seen[-proxies], 0) if len(seen) >= proxies and seen[-proxies] else scope["client"]
 
 
 def told(scope: Any) -> Told:

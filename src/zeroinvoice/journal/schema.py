@@ -39,6 +39,11 @@ CREATE TABLE IF NOT EXISTS answers (
 );
 CREATE INDEX IF NOT EXISTS answers_by_age ON answers (at);
 
+CREATE UNLOGGED TABLE IF NOT EXISTS attempts (
+    key bytea PRIMARY KEY,          -- SHA-256 of a purpose and a network
+    due timestamptz NOT NULL        -- when all that was tried would have come at the steady rate
+);
+
 CREATE TABLE IF NOT EXISTS checkpoints (
     name       text PRIMARY KEY,
     shape      integer NOT NULL,            -- the projection's version the tables were built for
@@ -127,6 +132,8 @@ GRANT USAGE ON SCHEMA public TO {", ".join(ROLES)};
 GRANT SELECT, INSERT ON facts TO {API_ROLE};
 GRANT SELECT, INSERT ON answers TO {API_ROLE};
 GRANT SELECT, DELETE ON answers TO {WORK_ROLE};
+GRANT SELECT, INSERT, UPDATE ON attempts TO {API_ROLE};
+GRANT SELECT, DELETE ON attempts TO {WORK_ROLE};
 GRANT SELECT ON checkpoints TO {API_ROLE};
 GRANT SELECT ON facts TO {WORK_ROLE};
 GRANT SELECT, INSERT, UPDATE, DELETE ON checkpoints TO {WORK_ROLE};

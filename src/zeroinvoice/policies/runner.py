@@ -8,6 +8,7 @@ from uuid import UUID
 import psycopg
 import structlog
 
+from zeroinvoice.gateways.attempts import FORGET
 from zeroinvoice.gateways.mail import mailer_of
 from zeroinvoice.gateways.vault import Shredder
 from zeroinvoice.journal.application import Journal
@@ -73,15 +74,16 @@ class Policies:
         await asyncio.gather(*(it.run() for it in followers), self._tidy())
 
     async def _tidy(self) -> None:
-        """Forget idempotency keys whose time is over."""
+        """Forget idempotency keys and counted attempts whose time is over."""
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(self._url) as connection:
                     await connection.execute(
                         "DELETE FROM answers WHERE at < %s", [self._clock() - KEPT_FOR]
                     )
+                    await connection.execute(FORGET)
             except psycopg.Error as lost:
-                log.warning("keys not tidied", reason=str(lost).strip())
+                log.warning("nothing tidied", reason=str(lost).strip())
             await asyncio.sleep(TIDY)
 
 

@@ -78,7 +78,7 @@ class BankAccountWritten(Value, kw_only=True, forbid_unknown_fields=True):
         names = (name for name in self.__struct_fields__ if name in details.__struct_fields__)
         sent = {name: it for name in names if (it := getattr(self, name)) is not UNSET}
         for name, value in sent.items():
-            if isinstance(value, str) and name != "account_holder":
+            if isinstance(value, str) and name not in ("account_holder", "currency"):
                 sent[name] = text_or_none(value)
         if sent.get("bic"):
             sent["bic"] = check_bic(sent["bic"])

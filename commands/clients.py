@@ -7,6 +7,7 @@ from uuid import UUID
 
 from anyio import to_thread
 from litestar import Response
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody
 from msgspec import UNSET, UnsetType
 
@@ -177,7 +178,12 @@ async def revise(
     return ClientView.of(await writer.commit(decision, wants=[(Client, client_id)]))
 
 
-@delete("/clients/{client_id:uuid}", may="clients:delete", status_code=200)
+@delete(
+    "/clients/{client_id:uuid}",
+    may="clients:delete",
+    status_code=200,
+    responses={204: ResponseSpec(None, description="It had no history, and is gone")},
+)
 async def remove(client_id: FromPath[UUID], writer: Writing) -> Response[Archived | None]:
     """Delete a client (204), or archive it when it has financial history (200)."""
 

@@ -140,6 +140,7 @@ def test_every_type_has_its_own_fields(
         ({"account_holder": "  "}, 422, "bad_account_holder"),
         ({"account_holder": None}, 400, "bad_input"),
         ({"currency": "XXQ"}, 422, "unknown_currency"),
+        ({"currency": ""}, 422, "unknown_currency"),
         ({"country": "FR"}, 422, "country_mismatch"),
         ({"mandate_signed_at": "2126-01-01T00:00:00Z"}, 400, "bad_input"),
         ({"mandate_signed_at": "2099-01-01T00:00:00Z"}, 422, "signed_in_future"),

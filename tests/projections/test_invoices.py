@@ -106,6 +106,9 @@ def test_a_list_is_narrowed_by_client_text_and_time(office: Any, client_id: str)
     assert ids(office.get(f"/api/invoices?created_to={between}")) == [first]
     office.put(f"/api/invoices/{first}", json={"notes": "changed"})
     assert set(ids(office.get(f"/api/invoices?updated_since={between}"))) == {first, second}
+    for number in ("0.5", "1767225600", "-1"):
+        refused = office.get(f"/api/invoices?updated_since={number}")
+        assert (refused.status_code, refused.json()["code"]) == (400, "bad_input")
     naive = office.get("/api/invoices?created_from=2026-01-01T00:00:00")
     assert naive.status_code == 400
     assert naive.json()["errors"][0]["pointer"] == "?created_from"

@@ -18,6 +18,8 @@ from zeroinvoice.readside.reader import Books, Reader, instant, not_yet
 
 BY_DAY = "as_of_day"  # an option of routes whose `as_of` may be a day
 FIRST_YEAR, LAST_YEAR = 1990, 2100
+INSTANTS = frozenset({"from", "to", "created_from", "created_to", "updated_since"})
+_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -29,6 +31,9 @@ class RequestReader(Reader):
     ) -> None:
         for name, value in request.query_params.multi_items():
             check_text(value, f"?{name}")
+            # The decoder would take a number for the seconds since 1970.
+            if name in INSTANTS and not _INSTANT.match(value):
+                raise BadInput("Give an instant such as 2026-03-31T23:59:59Z.", pointer=f"?{name}")
         self.principal = principal
         as_of = request.query_params.get("as_of")
         self.as_of_day = _day(as_of) if as_of and request.route_handler.opt.get(BY_DAY) else None

@@ -14,7 +14,7 @@ from zeroinvoice.domain.roles import ALL, Permission
 from zeroinvoice.http.bodies import decoded
 from zeroinvoice.http.problems import documented
 
-READ_ERRORS = (400, 401, 403, 404, 503)
+READ_ERRORS = (400, 401, 403, 404, 422, 429, 503)
 ANYBODY: Literal["anybody"] = "anybody"  # of routes for those who are not logged in, too
 May = Permission | Literal["anybody"]
 WRITE_ERRORS = (400, 401, 403, 404, 409, 412, 415, 422, 429, 503)
@@ -111,13 +111,14 @@ def _writes(verb: Any, status: int) -> Route:
         *,
         may: May,
         status_code: int = status,
+        responses: dict[int, ResponseSpec] | None = None,
         **options: Any,
     ) -> Callable[[Callable[..., Any]], HTTPRouteHandler]:
         def made(function: Callable[..., Any]) -> HTTPRouteHandler:
             handler: HTTPRouteHandler = verb(
                 path,
                 status_code=status_code,
-                responses=documented(*WRITE_ERRORS),
+                responses={**documented(*WRITE_ERRORS), **(responses or {})},
                 **_described(path, function, may),
                 **options,
             )(function)

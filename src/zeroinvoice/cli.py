@@ -195,18 +195,26 @@ def journal_group() -> None:
 
 @journal_group.command("verify")
 @click.argument("file", required=False, type=click.File("rb"))
-def verify_journal(file: IO[bytes] | None) -> None:
-    """Check every position, version and hash: of the database, or offline of an export."""
+@click.option("--heads", type=click.File("rb"), help="Signed heads that must be a part of it.")
+@click.option("--key", "keys", multiple=True, help="Public keys by which alone heads are good.")
+def verify_journal(file: IO[bytes] | None, heads: IO[bytes] | None, keys: tuple[str, ...]) -> None:
+    """Check every position, version and hash: of the database, or offline of an export.
+
+    Signed heads show, too, that nothing was cut off since, and that no chain was made anew.
+    """
     from zeroinvoice.journal.application import Journal
-    from zeroinvoice.journal.proof import Broken, exported, verify
+    from zeroinvoice.journal.broken import Broken
+    from zeroinvoice.journal.heads import read_heads
+    from zeroinvoice.journal.proof import Exported, verify
 
     try:
+        signed = [it.check(keys) for it in read_heads(heads or ())]
         if file is not None:
-            found = verify(exported(file), gapless=False)
+            found = Exported(file).verify(signed)
         else:
             with database(read_settings()) as url:
                 journal = Journal.at(url)
-                found = verify(journal.every_row())
+                found = verify(journal.every_row(), signed)
                 journal.close()
     except Broken as broken:
         click.echo(f"BROKEN at {broken}", err=True)
@@ -224,10 +232,36 @@ def export_journal(file: IO[bytes], tenant: UUID | None) -> None:
 
     with database(read_settings()) as url:
         journal = Journal.at(url)
-        rows = (row for row in journal.every_row() if tenant is None or row[1] == tenant)
-        count = export(rows, file)
+        count = export(journal.every_row(), file, tenant)
         journal.close()
     click.echo(f"{count} facts written.", err=True)
+
+
+@journal_group.command("heads")
+@click.option("--tenant", type=click.UUID, help="One workspace only.")
+def sign_heads(tenant: UUID | None) -> None:
+    """Print a signed head of each workspace, a JSON line each: keep them where nobody else writes.
+
+    `zeroinvoice policies` leaves the same in the data folder every hour.
+    """
+    import msgspec
+
+    from zeroinvoice.journal.application import Journal
+    from zeroinvoice.journal.heads import Growing, Signer
+    from zeroinvoice.kernel.clock import system_clock
+    from zeroinvoice.kernel.secrets import Keyring
+
+    settings = read_settings()
+    signer, growing = Signer(Keyring(settings.secret)), Growing()
+    with database(settings) as url:
+        journal = Journal.at(url)
+        for row in journal.every_row():
+            growing.add(row[0], row[1], bytes(row[6]))
+        journal.close()
+    for head in growing.heads(system_clock()):
+        if tenant in (None, head.tenant):
+            click.echo(msgspec.json.encode(signer.sign(head)).decode())
+    click.echo(f"Signed with the key {signer.public}.", err=True)
 
 
 @journal_group.command("tail")

@@ -12,7 +12,8 @@ from eventsourcing.persistence import StoredEvent
 from psycopg import sql
 
 from zeroinvoice.journal.application import Journal
-from zeroinvoice.journal.proof import Broken, export, exported, verify
+from zeroinvoice.journal.broken import Broken
+from zeroinvoice.journal.proof import Exported, export, verify
 from zeroinvoice.journal.recorder import INSERT, PostgresFactRecorder, RolePool, columns_of
 from zeroinvoice.journal.schema import API_ROLE, WORK_ROLE, assert_safe, conninfo, migrate
 
@@ -155,8 +156,8 @@ def test_an_export_verifies_without_a_database(
     with open(tmp_path / "journal", "wb") as file:
         assert export(rows, file) == 5
     with open(tmp_path / "journal", "rb") as file:
-        assert verify(exported(file), gapless=False).facts == 5
+        assert Exported(file).verify().facts == 5
     text = (tmp_path / "journal").read_bytes().replace(b'\\"n\\":3', b'\\"n\\":4')
     (tmp_path / "journal").write_bytes(text)
     with open(tmp_path / "journal", "rb") as file, pytest.raises(Broken, match="position 4"):
-        verify(exported(file), gapless=False)
+        Exported(file).verify()

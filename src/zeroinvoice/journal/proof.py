@@ -1,25 +1,19 @@
 """Proof: the chain checked link by link, and exports that verify without any database."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO
 from uuid import UUID
 
 import msgspec
 
+from zeroinvoice.journal.broken import Broken
+from zeroinvoice.journal.heads import Head, against
 from zeroinvoice.journal.mapper import GENESIS, link
 from zeroinvoice.journal.recorder import Row
 from zeroinvoice.kernel.value import Value
 
 FORMAT = "zeroinvoice-journal-1"
-
-
-class Broken(Exception):
-    """The journal is not what was written: names the first position at which it shows."""
-
-    def __init__(self, position: int, why: str) -> None:
-        super().__init__(f"position {position}: {why}")
-        self.position = position
 
 
 class Line(Value):
@@ -41,16 +35,26 @@ class Verified(Value):
     heads: dict[UUID, bytes]
 
 
-def verify(rows: Iterable[Row], *, gapless: bool = True) -> Verified:
-    """Check positions, versions and every link. Raises `Broken` at the first that is wrong.
+def verify(rows: Iterable[Row], heads: Sequence[Head] = (), *, gapless: bool = True) -> Verified:
+    """Check positions, versions and every link, and that it is what heads were signed over.
 
     `gapless` is for the whole journal; one tenant's export has other tenants' positions
-    between its own.
+    between its own. Raises `Broken` at the first position that is wrong.
     """
+    last: dict[UUID, bytes] = {}
+    count = 0
+    for row in against(_linked(rows, gapless), heads):
+        last[row[1]] = bytes(row[6])
+        count += 1
+    return Verified(count, last)
+
+
+def _linked(rows: Iterable[Row], gapless: bool) -> Iterator[Row]:
     heads: dict[UUID, bytes] = defaultdict(lambda: GENESIS)
     versions: dict[UUID, int] = defaultdict(int)
-    last = count = 0
-    for position, tenant, stream, version, topic, state, kept in rows:
+    last = 0
+    for row in rows:
+        position, tenant, stream, version, topic, state, kept = row
         if position <= last or (gapless and position != last + 1):
             raise Broken(last + 1, f"expected here, but {position} follows {last}")
         if version != versions[stream] + 1:
@@ -59,28 +63,57 @@ def verify(rows: Iterable[Row], *, gapless: bool = True) -> Verified:
         if made != bytes(kept):
             raise Broken(position, "its hash is not that of what is stored")
         heads[tenant], versions[stream], last = made, version, position
-        count += 1
-    return Verified(count, dict(heads))
+        yield row
 
 
-def export(rows: Iterable[Row], file: IO[bytes]) -> int:
-    """Write facts as JSON lines, the format's name first; answers how many."""
+class Heading(Value, omit_defaults=True):
+    """The first line of an export."""
+
+    format: str
+    tenant: UUID | None = None  # whose facts these are; None is the whole journal
+
+
+def export(rows: Iterable[Row], file: IO[bytes], tenant: UUID | None = None) -> int:
+    """Write facts as JSON lines, a heading first; answers how many. `tenant`: only theirs."""
     encode = msgspec.json.encode
-    file.write(encode({"format": FORMAT}) + b"\n")
+    file.write(encode(Heading(FORMAT, tenant)) + b"\n")
     count = 0
-    for position, tenant, stream, version, topic, state, kept in rows:
-        line = Line(position, tenant, stream, version, topic, state, bytes(kept).hex())
+    for position, owner, stream, version, topic, state, kept in rows:
+        if tenant not in (None, owner):
+            continue
+        line = Line(position, owner, stream, version, topic, state, bytes(kept).hex())
         file.write(encode(line) + b"\n")
         count += 1
     return count
 
 
-def exported(file: IO[bytes]) -> Iterator[Row]:
-    """The rows of an export. Raises `Broken` for a line that is not one."""
+class Exported:
+    """An export, read line by line."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        """Raises `Broken` for a file that is none."""
+        self._file = file
+        try:
+            self.heading = msgspec.json.decode(file.readline(), type=Heading)
+        except msgspec.DecodeError:
+            raise Broken(0, f"this is not a {FORMAT} file") from None
+        if self.heading.format != FORMAT:
+            raise Broken(0, f"this is not a {FORMAT} file")
+
+    def verify(self, heads: Sequence[Head] = ()) -> Verified:
+        """Check everything, and that it holds what heads were signed over. Raises `Broken`."""
+        return verify(self.rows(), heads, gapless=self.heading.tenant is None)
+
+    def rows(self) -> Iterator[Row]:
+        """Raises `Broken` for a line that is not a fact, or somebody else's."""
+        for row in _read(self._file):
+            if self.heading.tenant not in (None, row[1]):
+                raise Broken(row[0], "this fact is another workspace's")
+            yield row
+
+
+def _read(file: IO[bytes]) -> Iterator[Row]:
     decode = msgspec.json.Decoder(Line).decode
-    first = file.readline()
-    if FORMAT.encode() not in first:
-        raise Broken(0, f"this is not a {FORMAT} file")
     last = 0
     for text in file:
         try:

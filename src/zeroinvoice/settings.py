@@ -83,6 +83,11 @@ class Settings(Value):
         return self.data / "mail"
 
     @property
+    def heads_dir(self) -> Path:
+        """Where signed heads of the journal are left, a file a month."""
+        return self.data / "heads"
+
+    @property
     def postgres_dir(self) -> Path:
         """Where the embedded Postgres keeps its data."""
         return self.data / "postgres"

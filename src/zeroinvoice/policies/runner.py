@@ -21,6 +21,7 @@ from zeroinvoice.kernel.secrets import Keyring
 from zeroinvoice.policies.letters import Letters
 from zeroinvoice.policies.policy import Action, Policy
 from zeroinvoice.policies.shredding import Shredding
+from zeroinvoice.policies.witness import EVERY, Witness
 from zeroinvoice.settings import Settings
 
 log = structlog.get_logger()
@@ -48,6 +49,7 @@ class Policies:
             Letters(mailer_of(settings), keyring, settings.public_url),
             Shredding(Shredder(self._url, clock)),
         )
+        self._witness = Witness(self._url, settings.heads_dir, keyring, clock)
         self._clock = clock
         self._loop: asyncio.AbstractEventLoop | None = None
         self._running: asyncio.Task[None] | None = None
@@ -71,7 +73,17 @@ class Policies:
         if self._stopped:
             return
         followers = (Follower(policy, self._url, self._clock) for policy in self._policies)
-        await asyncio.gather(*(it.run() for it in followers), self._tidy())
+        await asyncio.gather(*(it.run() for it in followers), self._tidy(), self._testify())
+
+    async def _testify(self) -> None:
+        """Sign heads of the journal, from time to time."""
+        while True:
+            try:
+                count = await asyncio.to_thread(self._witness.sign)
+                log.info("heads signed", workspaces=count)
+            except (psycopg.Error, OSError) as fault:
+                log.error("no heads signed", reason=str(fault).strip())
+            await asyncio.sleep(EVERY)
 
     async def _tidy(self) -> None:
         """Forget idempotency keys and counted attempts whose time is over."""

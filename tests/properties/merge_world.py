@@ -3,7 +3,6 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -186,32 +185,3 @@ class World:
 
 def is_empty(row: Row) -> bool:
     return all(row.get(name) is None for name in ("primary_id", "refunds", "direct_debit", "info"))
-
-
-# The model
-
-
-@dataclass
-class Record:
-    """A payment or a credit: for whom it was entered, and what it settles."""
-
-    id: UUID
-    step: int
-    named: int
-    invoices: dict[UUID, UUID] = field(default_factory=dict)  # by allocation or application
-    gone: bool = False
-
-
-@dataclass
-class Merged:
-    id: UUID
-    step: int
-    primary: int
-    groups: dict[int, set[int]]  # by who was merged
-    own: set[int]
-    roots: dict[UUID, int] = field(default_factory=dict)  # whose an older record was
-
-    def side(self, client: int) -> int | None:
-        if client in self.own:
-            return self.primary
-        return next((it for it, group in self.groups.items() if client in group), None)

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from zeroinvoice.domain.addresses import check_length
-from zeroinvoice.domain.belonging import home_of, standing
+from zeroinvoice.domain.belonging import standing, way_to
 from zeroinvoice.domain.client import Client, PaymentMethod
 from zeroinvoice.domain.external_id import ExternalId, external_id_of
 from zeroinvoice.domain.invoice import Invoice, Status
@@ -22,6 +22,7 @@ from zeroinvoice.domain.payment import (
 from zeroinvoice.domain.payment import Status as PaymentStatus
 from zeroinvoice.domain.receipting import receipted
 from zeroinvoice.domain.settling import assert_covered, enter, take_back
+from zeroinvoice.domain.way import Station, Way
 from zeroinvoice.domain.workspace import Workspace, today
 from zeroinvoice.kernel.desk import Desk
 from zeroinvoice.kernel.facts import NIL
@@ -199,8 +200,9 @@ def _entry(desk: Desk, asked: RecordPayment, payment: Payment, source: str) -> P
         parts = [
             positive(it.amount, worth.currency, "An allocation").amount for it in asked.allocations
         ]
-    entered_for, since = _entered_for(desk, client, payment)
-    home = home_of(desk, entered_for, since, [it.content.client_id for it in invoices])
+    entered = _entered(desk, client, payment)
+    way = way_to(desk, entered, [it.content.client_id for it in invoices])
+    home, last = way[0].client_id, way[-1]
     settled = sum(parts, ZERO)
     if settled > worth.amount:
         raise Invalid(
@@ -232,22 +234,18 @@ def _entry(desk: Desk, asked: RecordPayment, payment: Payment, source: str) -> P
             for invoice, part in zip(invoices, parts, strict=False)
         ),
         overpaid=_overpaid(home, invoices, parts, payment, worth),
-        entered_for=entered_for if entered_for != home else None,
-        since=since,
-        since_there=since if entered_for == home else desk.open(Client, home).since,
+        entered_for=last.client_id if last.client_id != home else None,
+        since=last.since,
+        since_there=way[0].since,
+        via=way[1:-1],
     )
 
 
-def _entered_for(desk: Desk, client: Client, payment: Payment) -> tuple[UUID, int]:
-    """The client a payment is entered for, and that one's latest merge when it first was."""
-    entry = payment.entry
-    if payment.version:
-        first = entry.entered_for or entry.client_id
-        if standing(desk, first).id == client.id:
-            return first, entry.since
-        if standing(desk, entry.client_id).id == client.id:
-            return entry.client_id, entry.since_there  # an undone merge has parted them
-    return client.id, client.since
+def _entered(desk: Desk, client: Client, payment: Payment) -> Way:
+    """The way of a payment that stands, unless it is for another client from now on."""
+    if payment.version and standing(desk, payment.entry.client_id).id == client.id:
+        return payment.way
+    return (Station(client.id, client.since),)
 
 
 def _overpaid(

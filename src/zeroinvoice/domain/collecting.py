@@ -86,13 +86,15 @@ def record(
     """Enter a payment, and whether it is new: what the source has told before is found again.
 
     Raises `Refused` `possible_duplicate` for what looks entered twice, unless the request
-    has a key of its own (`has_key`), and what `_entry` raises.
+    has a key of its own (`has_key`), and what `_entry` raises. What is found again names only
+    what is there: `Missing` otherwise.
     """
     payment = desk.new(Payment)
     known = None
     if asked.external_id:
         known = desk.find(ExternalId, external_payment(desk.tenant, source, asked.external_id))
         if known.holder is not None:
+            _assert_there(desk, asked)
             return desk.open(Payment, known.holder), False
         desk.record(known, known.claim(payment.id))
     like = _like(desk, asked)
@@ -264,7 +266,23 @@ def _overpaid(
     return had if same and had is not None and had.but(credit_id=NIL) == over else over
 
 
+def _assert_there(desk: Desk, asked: RecordPayment) -> None:
+    """Raises `Missing` for a client or invoice that is not there, whatever state they are in."""
+    if asked.client_id is not None:
+        desk.open(Client, asked.client_id)
+    for id in _targets(asked):
+        desk.open(Invoice, id)
+
+
 def _invoices(desk: Desk, asked: RecordPayment) -> list[Invoice]:
+    invoices = [desk.open(Invoice, id) for id in _targets(asked)]
+    for invoice in invoices:
+        invoice.assert_payable()
+    return invoices
+
+
+def _targets(asked: RecordPayment) -> list[UUID]:
+    """The invoices that are named. Raises `Invalid` for what no payment is for."""
     ids = [it.invoice_id for it in asked.allocations]
     if asked.invoice_id is not None:
         if ids:
@@ -276,10 +294,7 @@ def _invoices(desk: Desk, asked: RecordPayment) -> list[Invoice]:
         raise Invalid(
             f"A payment settles at most {MOST_ALLOCATIONS} invoices.", code="too_many_allocations"
         )
-    invoices = [desk.open(Invoice, id) for id in ids]
-    for invoice in invoices:
-        invoice.assert_payable()
-    return invoices
+    return ids
 
 
 def _client(desk: Desk, asked: RecordPayment, invoices: list[Invoice]) -> Client:

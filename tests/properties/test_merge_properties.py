@@ -335,16 +335,38 @@ class Merging(RuleBasedStateMachine):
                     rows[name] = {id: it for id, it in rows[name].items() if not is_empty(it)}
             assert after == before
 
+    @precondition(lambda self: self.merges)
+    @rule(which=few, now=seldom)
+    def merge_again(self, which: int, now: bool) -> None:
+        """The same clients once more: what went back is older than this merge."""
+        merged = self.merges[which % len(self.merges)]
+        if not now or not self.model.is_latest(merged):
+            return
+        self._undo(merged, take_back=False)
+        if merged not in self.merges:
+            self._merge(merged.primary, list(merged.groups), dedupe=True)
+
     # What must hold
 
     def teardown(self) -> None:
         try:
             if self.clients:
+                if self.number % 2:
+                    self._free_all()
                 while self.merges:
                     self._undo(self.merges[-1], take_back=True)
                 self._compare()
         finally:
             self.world.close()
+
+    def _free_all(self) -> None:
+        """Where money lies that settles nothing tells most of whose it is."""
+        for record in self.credits:
+            for part in list(record.invoices):
+                self._unapply(record, part)
+        for record in self.payments:
+            if record.ahead and record.invoices:
+                self._take_off(record)
 
     def _undo(self, merged: Merged, *, take_back: bool) -> None:
         if not self.model.is_latest(merged):

@@ -4,6 +4,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -22,6 +23,38 @@ def test_an_external_id_finds_its_payment_again(shop: Any) -> None:
     shop.office.delete(f"/api/payments/{first.json()['id']}")
     voided = shop.pay(invoice_id=invoice, external_id="bank-77")
     assert (voided.status_code, voided.json()["status"]) == (200, "voided")
+
+
+@pytest.mark.parametrize("named", ["invoice_id", "client_id", "allocations"])
+def test_what_a_repeat_names_is_there(shop: Any, house: Any, named: str) -> None:
+    """Rule 4 and T4: an id of another tenant, or of nobody, is 404 as in any other payment."""
+    invoice = shop.invoice(shop.client())
+    first = shop.paid(invoice_id=invoice, external_id="bank-77")
+
+    def again(of_client: Any, of_invoice: Any) -> Any:
+        ids = {
+            "client_id": str(of_client),
+            "invoice_id": str(of_invoice),
+            "allocations": [{"invoice_id": str(of_invoice), "amount": "1.00"}],
+        }
+        return shop.pay(external_id="bank-77", **{named: ids[named]})
+
+    other = type(shop)(house.office())
+    theirs = other.client()
+    shop.problem(again(theirs, other.invoice(theirs)), 404, "not_found")
+    shop.problem(again(uuid4(), uuid4()), 404, "not_found")
+    mine = shop.client()
+    known = again(mine, shop.invoice(mine))
+    assert (known.status_code, known.json()["id"]) == (200, first["id"])
+    other.office.http.close()
+
+
+def test_a_repeat_finds_its_payment_whatever_became_of_the_invoice(shop: Any) -> None:
+    """Rule 4: it is paid by now, and a new payment of as much would be refused."""
+    invoice = shop.invoice(shop.client())
+    first = shop.paid(invoice_id=invoice, amount="100", external_id="bank-77")
+    again = shop.pay(invoice_id=invoice, amount="100", external_id="bank-77")
+    assert (again.status_code, again.json()["id"]) == (200, first["id"])
 
 
 def test_an_external_id_of_a_refused_payment_is_still_free(shop: Any) -> None:

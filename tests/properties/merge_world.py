@@ -3,7 +3,6 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -90,11 +89,7 @@ class World:
         }
         self._read = 0
         self._loop = asyncio.new_event_loop()
-        self._loop.run_until_complete(self._start())
         self.decide(0, self._opened)
-
-    async def _start(self) -> None:
-        self._committer.start()
 
     def _id(self) -> UUID:
         self._drawn += 1
@@ -106,7 +101,6 @@ class World:
         desk.record(workspace, workspace.open(TENANT, Settings(name="Test")))
 
     def close(self) -> None:
-        self._loop.run_until_complete(self._committer.stop())
         self._loop.close()
 
     def decide(self, step: int, decision: Decision) -> Any:
@@ -114,11 +108,12 @@ class World:
         self._step, self._drawn = step, 0
         self.now = datetime(2026, 3, 1, tzinfo=UTC) + timedelta(minutes=step)
 
-        async def submitted() -> Any:
+        async def carried_out() -> Any:
             command = Command(TENANT, Origin(Actor("system"), UUID(int=step)), decision)
-            return (await self._committer.submit(command)).answer
+            self._committer.carry_out([command])  # here, for a busy machine must not end a wait
+            return (await command.future).answer
 
-        answer = self._loop.run_until_complete(submitted())
+        answer = self._loop.run_until_complete(carried_out())
         for row in self._recorder.rows[self._read :]:
             fact = self._mapper.fact(*row[:6])
             before = self.states.get(fact.stream) or Client(id=fact.stream)
@@ -186,32 +181,3 @@ class World:
 
 def is_empty(row: Row) -> bool:
     return all(row.get(name) is None for name in ("primary_id", "refunds", "direct_debit", "info"))
-
-
-# The model
-
-
-@dataclass
-class Record:
-    """A payment or a credit: for whom it was entered, and what it settles."""
-
-    id: UUID
-    step: int
-    named: int
-    invoices: dict[UUID, UUID] = field(default_factory=dict)  # by allocation or application
-    gone: bool = False
-
-
-@dataclass
-class Merged:
-    id: UUID
-    step: int
-    primary: int
-    groups: dict[int, set[int]]  # by who was merged
-    own: set[int]
-    roots: dict[UUID, int] = field(default_factory=dict)  # whose an older record was
-
-    def side(self, client: int) -> int | None:
-        if client in self.own:
-            return self.primary
-        return next((it for it, group in self.groups.items() if client in group), None)

@@ -7,6 +7,7 @@ from uuid import UUID
 from zeroinvoice.domain.client import Client
 from zeroinvoice.domain.credit import Credit
 from zeroinvoice.domain.merge import Link, Merge
+from zeroinvoice.domain.way import Station, Way
 from zeroinvoice.kernel.desk import Desk
 from zeroinvoice.kernel.refusals import Missing
 
@@ -36,24 +37,44 @@ def credit_of(desk: Desk, client_id: UUID, credit_id: UUID) -> Credit:
     return credit
 
 
-def home_of(desk: Desk, entered_for: UUID, since: int, touched: Iterable[UUID]) -> UUID:
-    """Whose a record is that was entered for one client and settles documents of these homes.
+def way_to(desk: Desk, entered: Way, touched: Iterable[UUID]) -> Way:
+    """The way from whose a record is that settles documents of these homes; `entered` is the old.
 
-    One entered after a merge goes back with what it settles; so it belongs to the nearest client
-    that all of that belongs to, unless it was there before the merge that led to its own client.
-    `since` is that client's when it was entered.
+    Of all merges only those count that stood when it was entered and have stood ever since. The
+    record is the last client's to whom they lead, or the nearest below's to whom all that it
+    settles leads. So one entered after a merge goes back with what it settles, one that was
+    there before does not, and a merge made anew takes nothing along that has gone back.
     """
+    last = _rest(desk, entered)
     homes = list(dict.fromkeys(touched))
-    if not homes or homes == [entered_for]:
-        return entered_for
-    nearest = _nearest(desk, homes)
-    if nearest is None:
-        return entered_for
-    for below, above in pairwise(line(desk, nearest)):
-        if above.id == entered_for:
+    nearest = _nearest(desk, homes) if homes else None
+    if nearest is None or not _led(desk, nearest, last):
+        return (last,)
+    ids = [it.id for it in line(desk, nearest)]
+    below = (desk.open(Client, it) for it in ids[: ids.index(last.client_id)])
+    return (*(Station(it.id, it.since) for it in below), last)
+
+
+def _rest(desk: Desk, way: Way) -> Station:
+    """The last client on a way: where an undone merge has parted it, the one below."""
+    for below, above in pairwise(way):
+        if not _led(desk, below.client_id, above):
+            return below
+    return way[-1]
+
+
+def _led(desk: Desk, client_id: UUID, to: Station) -> bool:
+    """Whether merges that stood then have made this client the other ever since.
+
+    The last of them tells: nothing is merged into a client that is merged itself.
+    """
+    if client_id == to.client_id:
+        return True
+    for below, above in pairwise(line(desk, client_id)):
+        if above.id == to.client_id:
             made = next(it for it in above.absorbed if it.merge_id == below.merge_id)
-            return nearest if made.version <= since else entered_for
-    return entered_for
+            return made.version <= to.since
+    return False
 
 
 def entangle(desk: Desk, links: Iterable[Link]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from zeroinvoice.domain.addresses import check_length
-from zeroinvoice.domain.belonging import home_of, standing
+from zeroinvoice.domain.belonging import standing, way_to
 from zeroinvoice.domain.client import Client, PaymentMethod
 from zeroinvoice.domain.external_id import ExternalId, external_id_of
 from zeroinvoice.domain.invoice import Invoice, Status
@@ -22,6 +22,7 @@ from zeroinvoice.domain.payment import (
 from zeroinvoice.domain.payment import Status as PaymentStatus
 from zeroinvoice.domain.receipting import receipted
 from zeroinvoice.domain.settling import assert_covered, enter, take_back
+from zeroinvoice.domain.way import Station, Way
 from zeroinvoice.domain.workspace import Workspace, today
 from zeroinvoice.kernel.desk import Desk
 from zeroinvoice.kernel.facts import NIL
@@ -85,13 +86,15 @@ def record(
     """Enter a payment, and whether it is new: what the source has told before is found again.
 
     Raises `Refused` `possible_duplicate` for what looks entered twice, unless the request
-    has a key of its own (`has_key`), and what `_entry` raises.
+    has a key of its own (`has_key`), and what `_entry` raises. What is found again names only
+    what is there: `Missing` otherwise.
     """
     payment = desk.new(Payment)
     known = None
     if asked.external_id:
         known = desk.find(ExternalId, external_payment(desk.tenant, source, asked.external_id))
         if known.holder is not None:
+            _assert_there(desk, asked)
             return desk.open(Payment, known.holder), False
         desk.record(known, known.claim(payment.id))
     like = _like(desk, asked)
@@ -199,8 +202,9 @@ def _entry(desk: Desk, asked: RecordPayment, payment: Payment, source: str) -> P
         parts = [
             positive(it.amount, worth.currency, "An allocation").amount for it in asked.allocations
         ]
-    entered_for, since = _entered_for(desk, client, payment)
-    home = home_of(desk, entered_for, since, [it.content.client_id for it in invoices])
+    entered = _entered(desk, client, payment)
+    way = way_to(desk, entered, [it.content.client_id for it in invoices])
+    home, last = way[0].client_id, way[-1]
     settled = sum(parts, ZERO)
     if settled > worth.amount:
         raise Invalid(
@@ -232,22 +236,18 @@ def _entry(desk: Desk, asked: RecordPayment, payment: Payment, source: str) -> P
             for invoice, part in zip(invoices, parts, strict=False)
         ),
         overpaid=_overpaid(home, invoices, parts, payment, worth),
-        entered_for=entered_for if entered_for != home else None,
-        since=since,
-        since_there=since if entered_for == home else desk.open(Client, home).since,
+        entered_for=last.client_id if last.client_id != home else None,
+        since=last.since,
+        since_there=way[0].since,
+        via=way[1:-1],
     )
 
 
-def _entered_for(desk: Desk, client: Client, payment: Payment) -> tuple[UUID, int]:
-    """The client a payment is entered for, and that one's latest merge when it first was."""
-    entry = payment.entry
-    if payment.version:
-        first = entry.entered_for or entry.client_id
-        if standing(desk, first).id == client.id:
-            return first, entry.since
-        if standing(desk, entry.client_id).id == client.id:
-            return entry.client_id, entry.since_there  # an undone merge has parted them
-    return client.id, client.since
+def _entered(desk: Desk, client: Client, payment: Payment) -> Way:
+    """The way of a payment that stands, unless it is for another client from now on."""
+    if payment.version and standing(desk, payment.entry.client_id).id == client.id:
+        return payment.way
+    return (Station(client.id, client.since),)
 
 
 def _overpaid(
@@ -266,7 +266,23 @@ def _overpaid(
     return had if same and had is not None and had.but(credit_id=NIL) == over else over
 
 
+def _assert_there(desk: Desk, asked: RecordPayment) -> None:
+    """Raises `Missing` for a client or invoice that is not there, whatever state they are in."""
+    if asked.client_id is not None:
+        desk.open(Client, asked.client_id)
+    for id in _targets(asked):
+        desk.open(Invoice, id)
+
+
 def _invoices(desk: Desk, asked: RecordPayment) -> list[Invoice]:
+    invoices = [desk.open(Invoice, id) for id in _targets(asked)]
+    for invoice in invoices:
+        invoice.assert_payable()
+    return invoices
+
+
+def _targets(asked: RecordPayment) -> list[UUID]:
+    """The invoices that are named. Raises `Invalid` for what no payment is for."""
     ids = [it.invoice_id for it in asked.allocations]
     if asked.invoice_id is not None:
         if ids:
@@ -278,10 +294,7 @@ def _invoices(desk: Desk, asked: RecordPayment) -> list[Invoice]:
         raise Invalid(
             f"A payment settles at most {MOST_ALLOCATIONS} invoices.", code="too_many_allocations"
         )
-    invoices = [desk.open(Invoice, id) for id in ids]
-    for invoice in invoices:
-        invoice.assert_payable()
-    return invoices
+    return ids
 
 
 def _client(desk: Desk, asked: RecordPayment, invoices: list[Invoice]) -> Client:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from zeroinvoice.domain.credit_note import NoteLine, NoteTotals
 from zeroinvoice.domain.taxes import TaxRow
+from zeroinvoice.domain.way import Station, Way
 from zeroinvoice.kernel.facts import NIL, Event, Events, State
 from zeroinvoice.kernel.money import ZERO, Money
 from zeroinvoice.kernel.refusals import Invalid, Missing, Refused
@@ -85,13 +86,14 @@ class CreditVoided(Event):
     reason: str | None = None
 
 
-class CreditReassigned(Event):
+class CreditReassigned(Event, omit_defaults=True):
     """What it settles belongs to another of the clients that are one; so does the credit."""
 
     client_id: UUID
     since: int  # that client's version at its latest merge that stood
-    issued_to: UUID  # whose it is when it settles nothing
+    issued_to: UUID  # whose it is when it settles nothing, while these clients are one
     issued_since: int
+    via: Way = ()  # between the two, from the former up to the latter
 
 
 CreditEvent = (
@@ -125,9 +127,7 @@ _BLANK = CreditIssued(
 
 class Credit(State[CreditEvent]):
     entry: CreditIssued = _BLANK  # with the client it belongs to now
-    since: int = 0  # that client's version at its latest merge, when the credit became its own
-    issued_to: UUID = NIL  # whose it is when it settles nothing, while these clients are one
-    issued_since: int = 0
+    way: Way = ()  # from that client up to whose it is when it settles nothing
     applications: tuple[Application, ...] = ()
     refunds: tuple[CreditRefunded, ...] = ()
     voided: bool = False
@@ -139,12 +139,7 @@ class Credit(State[CreditEvent]):
     def evolve(self, event: CreditEvent) -> Self:
         match event:
             case CreditIssued():
-                return self.but(
-                    entry=event,
-                    since=event.since,
-                    issued_to=event.client_id,
-                    issued_since=event.since,
-                )
+                return self.but(entry=event, way=(Station(event.client_id, event.since),))
             case CreditApplied(amount=amount):
                 part = Application(*(getattr(event, name) for name in event.__struct_fields__))
                 return self.but(
@@ -157,12 +152,7 @@ class Credit(State[CreditEvent]):
             case CreditVoided(reason=reason):
                 return self.but(voided=True, void_reason=reason, voided_at=self.changed_at)
             case CreditReassigned(client_id=client_id):
-                return self.but(
-                    entry=self.entry.but(client_id=client_id),
-                    since=event.since,
-                    issued_to=event.issued_to,
-                    issued_since=event.issued_since,
-                )
+                return self.but(entry=self.entry.but(client_id=client_id), way=_way(event))
             case _:
                 assert_never(event)
 
@@ -253,10 +243,11 @@ class Credit(State[CreditEvent]):
             )
         yield CreditVoided(reason)
 
-    def reassign(self, to: CreditReassigned) -> Events:
-        """Let it belong to another client that is one with its own."""
-        assert to.client_id != self.entry.client_id, "it goes somewhere else"
-        yield to
+    def reassign(self, way: Way) -> Events:
+        """Let it belong to another client that is one with its own: the first on this way."""
+        first, last = way[0], way[-1]
+        assert first.client_id != self.entry.client_id, "it goes somewhere else"
+        yield CreditReassigned(first.client_id, first.since, last.client_id, last.since, way[1:-1])
 
     def application(self, application_id: UUID) -> Application:
         for it in self.applications:
@@ -287,3 +278,10 @@ class Credit(State[CreditEvent]):
                 remaining=left.text,
                 currency=left.currency,
             )
+
+
+def _way(event: CreditReassigned) -> Way:
+    last = Station(event.issued_to, event.issued_since)
+    if event.client_id == event.issued_to:
+        return (last,)
+    return (Station(event.client_id, event.since), *event.via, last)

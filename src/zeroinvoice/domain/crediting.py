@@ -9,13 +9,12 @@ import msgspec
 from zeroinvoice.domain import refunding
 from zeroinvoice.domain.account import move, owe_again, settle
 from zeroinvoice.domain.addresses import check_length
-from zeroinvoice.domain.belonging import credit_of, disentangle, entangle, home_of, standing
+from zeroinvoice.domain.belonging import credit_of, disentangle, entangle, standing, way_to
 from zeroinvoice.domain.client import Client
 from zeroinvoice.domain.credit import (
     Credit,
     CreditApplied,
     CreditIssued,
-    CreditReassigned,
     CreditType,
     Reason,
     RefundMethod,
@@ -224,18 +223,15 @@ def _passed_on(desk: Desk, credit: Credit) -> Credit:
         return credit
     invoices = [desk.open(Invoice, it.invoice_id) for it in credit.standing]
     homes = [it.content.client_id for it in invoices]
-    issued_to, since = credit.issued_to, credit.issued_since
-    if standing(desk, issued_to).id != standing(desk, entry.client_id).id:
-        issued_to, since = entry.client_id, credit.since  # an undone merge has parted them
-    home = home_of(desk, issued_to, since, homes)
+    way = way_to(desk, credit.way, homes)
+    home = way[0].client_id
     if home == entry.client_id:
         return credit
     for part, theirs in zip(credit.standing, homes, strict=True):
         disentangle(desk, part.application_id, [(entry.client_id, theirs)])
     hand_over(desk, credit)
     move(desk, entry.client_id, home, credit.id, credit.remaining)
-    to = CreditReassigned(home, desk.open(Client, home).since, issued_to, since)
-    credit = enter(desk, desk.record(credit, credit.reassign(to)))
+    credit = enter(desk, desk.record(credit, credit.reassign(way)))
     entangle(
         desk,
         [

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from zeroinvoice.domain.client import PaymentMethod
 from zeroinvoice.domain.credit import RefundMethod
+from zeroinvoice.domain.way import Station, Way
 from zeroinvoice.kernel.facts import NIL, Event, Events, State
 from zeroinvoice.kernel.ids import named
 from zeroinvoice.kernel.money import EXACT, ROUNDING, ZERO, Money, digits_and_unit
@@ -81,6 +82,7 @@ class PaymentRecorded(Event, kw_only=True, omit_defaults=True):
     entered_for: UUID | None = None  # where what it settles makes it a merged client's instead
     since: int = 0  # that client's version at its latest merge that stood
     since_there: int = 0  # the same of the client whose it is
+    via: Way = ()  # between the two, from the latter up to the former
 
 
 class PaymentCorrected(Event):
@@ -175,6 +177,15 @@ class Payment(State[PaymentEvent]):
                 return self.but(receipt=receipt)
             case _:
                 assert_never(event)
+
+    @property
+    def way(self) -> Way:
+        """From whose it is up to the client it was entered for."""
+        entry = self.entry
+        if entry.entered_for is None:
+            return (Station(entry.client_id, entry.since),)
+        first = Station(entry.client_id, entry.since_there)
+        return (first, *entry.via, Station(entry.entered_for, entry.since))
 
     @property
     def applied(self) -> Money:

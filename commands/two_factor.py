@@ -1,6 +1,7 @@
 """Second factors: set one up, give its codes, switch it off; and confirm who one is."""
 
 from collections.abc import Callable
+from io import BytesIO
 from typing import Annotated, Any, Literal, Self, TypeVar
 from uuid import UUID
 
@@ -98,8 +99,9 @@ class SecretShown(Value):
     @classmethod
     def of(cls, secret: str, email: str) -> Self:
         uri = otpauth_uri(secret, email)
-        drawn = segno.make(uri, micro=False).svg_inline(scale=4, light="#fff", svgns=True)
-        return cls(uri, secret, drawn)
+        drawn = BytesIO()
+        segno.make(uri, micro=False).save(drawn, "svg", xmldecl=False, scale=4, light="#fff")
+        return cls(uri, secret, drawn.getvalue().decode())
 
 
 class BackupCodesShown(Value):

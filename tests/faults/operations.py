@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from access_operations import ACCESS
 from customer_operations import CUSTOMERS
 from documents import TOTAL, draft, merged, paid, sent, two_clients, two_sent, written_off
 from offices import PASSWORD, TAX, Office
@@ -227,4 +228,5 @@ TABLE = (
         holds=_is(Status.SENT),
     ),
     *CUSTOMERS,
+    *ACCESS,
 )

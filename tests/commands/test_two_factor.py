@@ -16,7 +16,7 @@ FULL_WIDTH = "１２３４５６"
 
 
 def refusal(answer: httpx.Response) -> tuple[int, str]:
-    return answer.status_code, answer.json()["code"]
+    return answer.status_code, answer.json().get("code")
 
 
 # Setting up

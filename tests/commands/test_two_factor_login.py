@@ -16,7 +16,7 @@ FULL_WIDTH = "１２３４５６"
 
 
 def refusal(answer: httpx.Response) -> tuple[int, str]:
-    return answer.status_code, answer.json()["code"]
+    return answer.status_code, answer.json().get("code")
 
 
 def test_a_right_password_alone_lets_nobody_in(secured: Any) -> None:
@@ -117,7 +117,7 @@ def test_a_half_session_may_do_nothing_else(secured: Any, house: Any) -> None:
         if answer.status_code != 400:  # a body that is looked at first says nothing of anybody
             assert refusal(answer) == (403, "second_factor_pending"), (method, path)
             heard += 1
-    assert heard > 40
+    assert heard > 30
     for path, body in (
         ("/api/clients", {"name": "Acme"}),
         ("/api/auth/logout", None),

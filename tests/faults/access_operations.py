@@ -90,6 +90,22 @@ ACCESS = (
         form=True,
     ),
     Operation(
+        "finish by a backup code",
+        lambda it, mark: (
+            "POST",
+            "/api/auth/2fa/verify-backup",
+            {"code": it.backup_code, "mfa_token": it.mfa_token},
+        ),
+        ("SecondFactorPassed", "LoggedIn", "BackupCodeUsed"),
+        needs=half_way,
+        holds=lambda records, it: (
+            len(records.state(TwoFactor, _factor(it.need)).backup_hashes) == 9
+        ),
+        weight=1,
+    ),
+)
+TIMED = (  # a code of an authenticator is good for a minute or more, not for a whole outage
+    Operation(
         "log in with a second factor",
         lambda it, mark: _login(it, otp=it.code),
         ("SessionStarted", "LoggedIn", "TwoFactorCodeAccepted"),
@@ -107,20 +123,6 @@ ACCESS = (
         ),
         ("SecondFactorPassed", "LoggedIn", "TwoFactorCodeAccepted"),
         needs=half_way,
-        weight=1,
-    ),
-    Operation(
-        "finish by a backup code",
-        lambda it, mark: (
-            "POST",
-            "/api/auth/2fa/verify-backup",
-            {"code": it.backup_code, "mfa_token": it.mfa_token},
-        ),
-        ("SecondFactorPassed", "LoggedIn", "BackupCodeUsed"),
-        needs=half_way,
-        holds=lambda records, it: (
-            len(records.state(TwoFactor, _factor(it.need)).backup_hashes) == 9
-        ),
         weight=1,
     ),
 )

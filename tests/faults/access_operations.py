@@ -9,7 +9,6 @@ from operation import Operation, Sent
 from zeroinvoice.domain import access
 from zeroinvoice.domain.session import Session
 from zeroinvoice.domain.two_factor import (
-    FactorKeys,
     Proof,
     TwoFactor,
     code_of,
@@ -48,10 +47,10 @@ def holder(desk: Desk, office: Office) -> Holder:
     registered = access.register(desk, office.visitor(email), access.Caller("faults", "faults"))
     assert registered is not None
     tenant, user = registered[1].id, registered[0].id
-    keys = FactorKeys(user, office.vault.key(tenant, user).fingerprint, office.keyring)
+    factor = desk.find(TwoFactor, two_factor_of(tenant, user), tenant=tenant)
+    keys = office.factor_keys(tenant, user)
     secret_id, codes_id = desk.new_id(), desk.new_id()
     secret = keys.secret(secret_id)
-    factor = desk.find(TwoFactor, two_factor_of(tenant, user), tenant=tenant)
     factor = desk.record(factor, factor.prepare(user, secret_id), tenant=tenant)
     first = Proof(keys, code_of(secret, step_of(desk.now) - 1))
     desk.record(factor, factor.enable(first, codes_id, desk.now), tenant=tenant)

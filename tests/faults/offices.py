@@ -18,6 +18,7 @@ from zeroinvoice.domain import access
 from zeroinvoice.domain.client import Client, PaymentSettings, Profile
 from zeroinvoice.domain.lines import Tax
 from zeroinvoice.domain.session import Session
+from zeroinvoice.domain.two_factor import FactorKeys
 from zeroinvoice.domain.workspace import Settings, Workspace
 from zeroinvoice.gateways.sealing import MasterKeys
 from zeroinvoice.gateways.vault import Vault
@@ -53,7 +54,8 @@ class Office:
         self.hashed = asyncio.run(Passwords().hash(PASSWORD))
         self.keyring = Keyring(installation.settings.secret)
         self.tokens = Tokens(self.keyring, system_clock)
-        self.vault = Vault(MasterKeys(installation.settings.master_keys), self._connected)
+        self._vault = Vault(MasterKeys(installation.settings.master_keys), self._connected)
+        self._keys: dict[UUID, FactorKeys] = {}
         self._headers: tuple[float, dict[str, str]] = (0.0, {})
         self._turn = 0
 
@@ -109,6 +111,13 @@ class Office:
             desk.record(it, it.set_payment(PaymentSettings(credit_limit=credit_limit)))
 
         self.decide([limited])
+
+    def factor_keys(self, tenant: UUID, user: UUID) -> FactorKeys:
+        """What a user's second factor is made from; asked for once, since a decision runs again."""
+        if user not in self._keys:
+            own = self._vault.key(tenant, user)
+            self._keys[user] = FactorKeys(user, own.fingerprint, self.keyring)
+        return self._keys[user]
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[psycopg.Connection[Any]]:

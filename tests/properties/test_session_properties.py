@@ -44,8 +44,8 @@ START = datetime(2026, 3, 2, 12, tzinfo=UTC)
 class Sessions(RuleBasedStateMachine):
     """The decisions on streams in memory, and beside them a plain account of what must be so."""
 
-    @initialize()
-    def register(self) -> None:
+    @initialize(on=st.booleans())
+    def register(self, on: bool) -> None:
         self.now = START
         self.ids = itertools.count(1)
         self.streams: dict[tuple[UUID, UUID], State[Any]] = {}
@@ -66,6 +66,9 @@ class Sessions(RuleBasedStateMachine):
         self.latest = 0  # step that was taken
         self.backup: set[str] = set()
         self.wrong: list[datetime] = []
+        if on:
+            self.set_up_by(session.id)
+            self.switch_on_by(session.id, 0)
 
     # What is done, and what is known of it
 
@@ -158,6 +161,13 @@ class Sessions(RuleBasedStateMachine):
         known = sorted(set(self.half) | self.dead)
         self.finished(known[n % len(known)], self.code(beside), self.good(beside), beside)
 
+    @precondition(lambda self: self.half)
+    @rule(n=st.integers(0, 30), many=st.integers(2, 6))
+    def guess(self, n: int, many: int) -> None:
+        session = sorted(self.half)[n % len(self.half)]
+        for _ in range(many):
+            self.finished(session, Proof(self.keys, backup_code="guess"), False, None)
+
     @precondition(lambda self: self.half and self.backup)
     @rule(n=st.integers(0, 30), right=st.booleans())
     def finish_by_backup_code(self, n: int, right: bool) -> None:
@@ -189,7 +199,10 @@ class Sessions(RuleBasedStateMachine):
     @precondition(lambda self: self.whole)
     @rule(n=st.integers(0, 30), right=st.booleans())
     def set_up(self, n: int, right: bool) -> None:
-        claim = self.claim(self.any_whole(n), self.code(0), right=right)
+        self.set_up_by(self.any_whole(n), right=right)
+
+    def set_up_by(self, session: UUID, *, right: bool = True) -> None:
+        claim = self.claim(session, self.code(0), right=right)
         answer: Any = self.decided(lambda desk: proving.prepare(desk, claim))
         if isinstance(answer, tuple):
             assert right
@@ -199,7 +212,9 @@ class Sessions(RuleBasedStateMachine):
     @precondition(lambda self: self.whole and self.pending and not self.on)
     @rule(n=st.integers(0, 30), beside=BESIDE)
     def switch_on(self, n: int, beside: int) -> None:
-        session = self.any_whole(n)
+        self.switch_on_by(self.any_whole(n), beside)
+
+    def switch_on_by(self, session: UUID, beside: int) -> None:
         claim = self.claim(session, self.code(beside, self.pending))
         answer: Any = self.decided(lambda desk: proving.enable(desk, claim))
         if self.told(answer, abs(beside) <= 1, lambda: self.took(beside)):

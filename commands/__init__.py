@@ -9,11 +9,13 @@ from commands import (
     invoices,
     merges,
     payments,
+    two_factor,
     workspace,
 )
 
 routes = [
     *auth.routes,
+    *two_factor.routes,
     *invoices.routes,
     *payments.routes,
     *credits.routes,

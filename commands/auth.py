@@ -8,7 +8,6 @@ from uuid import UUID
 
 import anyio.to_thread
 from litestar import Request, Response
-from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 from litestar.openapi.spec import (
     OpenAPIMediaType,
@@ -23,21 +22,30 @@ from msgspec import UNSET, Meta, UnsetType
 
 from projections.auth import Me
 from zeroinvoice.domain import access
-from zeroinvoice.domain.access import Caller, Registration
+from zeroinvoice.domain.access import Registration, Unproved
 from zeroinvoice.domain.mailbox import Mailbox, mailbox_id, read_reset_token
 from zeroinvoice.domain.passwords import LARGEST, check_strength
 from zeroinvoice.domain.principal import Principal
-from zeroinvoice.domain.session import Session
+from zeroinvoice.domain.session import HALF_LASTS, Session
+from zeroinvoice.domain.two_factor import Proof
 from zeroinvoice.domain.user import User, check_email
 from zeroinvoice.domain.workspace import Seller, Settings, Workspace
 from zeroinvoice.http.auth import (
     REFRESH_COOKIE,
     assert_not_foreign,
     assert_same_site,
-    cookies,
     no_cookies,
 )
 from zeroinvoice.http.forms import MULTIPART, URL_ENCODED, form
+from zeroinvoice.http.letting_in import (
+    TokensGiven,
+    caller_of,
+    factor_keys,
+    kept,
+    let_in,
+    proved,
+    tokens_of,
+)
 from zeroinvoice.http.parts import Parts, Sharing, idempotency_secret
 from zeroinvoice.http.routes import ANYBODY, get, post
 from zeroinvoice.http.writing import Writer, Writing
@@ -83,15 +91,15 @@ class RegisterUser(Value, kw_only=True, forbid_unknown_fields=True):
 class LogIn(Value, kw_only=True):
     """The password grant of OAuth 2.0 (RFC 6749, 4.3).
 
-    `scope` has no effect: a user may do all that is theirs. `otp` has none as long as no
-    account can switch a second factor on.
+    `scope` has no effect: a user may do all that is theirs. `otp` is the code of a second
+    factor, where one is on.
     """
 
     username: Email
     password: Password
     grant_type: Literal["password", ""] = "password"
     scope: str = ""
-    otp: str = ""
+    otp: Annotated[str, Meta(pattern="^([0-9]{6})?$", max_length=6)] = ""
 
 
 class RenewSession(Value, kw_only=True, forbid_unknown_fields=True):
@@ -107,11 +115,13 @@ class ResetPassword(Value, kw_only=True, forbid_unknown_fields=True):
     new_password: Password
 
 
-class TokensGiven(Value):
-    access_token: str
+class SecondFactorAwaited(Value):
+    """The password was right; send a code with the `mfa_token` to be let in."""
+
+    mfa_token: str
     expires_in: int  # seconds
-    refresh_token: str
-    token_type: Literal["bearer"] = "bearer"
+    methods: tuple[Literal["totp", "backup_code"], ...] = ("totp", "backup_code")
+    mfa_required: Literal[True] = True
 
 
 class Registered(Me, kw_only=True):
@@ -165,7 +175,7 @@ async def register(
         data.email, data.full_name, hashed, data.locale, workspace, data.auto_login
     )
     done = await anyone.commit(
-        lambda desk: (access.register(desk, asked, _caller(request, parts)), desk.now),
+        lambda desk: (access.register(desk, asked, caller_of(request, parts)), desk.now),
         wants=[(Mailbox, mailbox_id(data.email))],
         bound=idempotency_secret(parts),
     )
@@ -173,22 +183,25 @@ async def register(
 
 
 @post("/auth/login", may=ANYBODY, guess="login", status_code=200, operation_class=FormOperation)
-async def login(request: HttpRequest, anyone: Anyone, parts: Sharing) -> Response[TokensGiven]:
-    """Log in with an e-mail address and a password."""
+async def login(
+    request: HttpRequest, anyone: Anyone, parts: Sharing
+) -> Response[TokensGiven | SecondFactorAwaited]:
+    """Log in with an e-mail address and a password.
+
+    Where a second factor is on, the answer is an `mfa_token`, unless its code came as `otp`.
+    """
     assert_not_foreign(request)
-    data, caller = await form(request, LogIn), _caller(request, parts)
+    data, caller = await form(request, LogIn), caller_of(request, parts)
     mailbox = mailbox_id(data.username)
-    user, _ = await _read(parts, lambda it: access.known(it, mailbox, caller))
+    user, tenant = await _read(parts, lambda it: access.known(it, mailbox, caller))
     matched = await parts.passwords.matched(data.password, user.password_hash)
+    proof = await _proof(parts, tenant, user.id, data.otp) if matched and data.otp else None
     done, now = await anyone.commit(
-        lambda desk: (access.log_in(desk, mailbox, matched, caller), desk.now),
+        lambda desk: (access.log_in(desk, mailbox, matched, caller, proof), desk.now),
         wants=[(Mailbox, mailbox)],
         bound=idempotency_secret(parts),
     )
-    if done is None:
-        raise Unauthenticated("The e-mail address or the password is wrong.", code="bad_login")
-    session, tenant = done
-    return _let_in(_tokens(parts, session, tenant, now), parts)
+    return _logged_in(done, now, parts)
 
 
 @post("/auth/logout", may="account", status_code=204)
@@ -216,7 +229,7 @@ async def refresh(
     )
     if renewed.ended:
         raise Unauthenticated("This refresh token was used before.", code="refresh_token_reused")
-    return _let_in(_tokens(parts, renewed, tenant, now), parts)
+    return let_in(tokens_of(parts, renewed, tenant, now), parts)
 
 
 @post("/auth/request-password-reset", may=ANYBODY, guess="reset", status_code=202)
@@ -245,7 +258,7 @@ async def reset_password(
     hashed = await parts.passwords.hash(data.new_password)
 
     def decision(desk: Desk) -> None:
-        access.reset(desk, mailbox, version, hashed, _caller(request, parts))
+        access.reset(desk, mailbox, version, hashed, caller_of(request, parts))
 
     await anyone.commit(decision, wants=[(Mailbox, mailbox)], bound=idempotency_secret(parts))
     return Response(
@@ -266,21 +279,37 @@ def sso_callback() -> None:
 
 
 async def _ask_reset(data: AskReset, request: HttpRequest, anyone: Writer, parts: Parts) -> Said:
-    mailbox, caller = mailbox_id(data.email), _caller(request, parts)
+    mailbox, caller = mailbox_id(data.email), caller_of(request, parts)
     await anyone.commit(
         lambda desk: access.ask_reset(desk, mailbox, caller), wants=[(Mailbox, mailbox)]
     )
     return Said("If there is an account with this address, a letter is on its way.")
 
 
-def _caller(request: HttpRequest, parts: Parts) -> Caller:
-    ip = request.client.host if request.client else None
-    return Caller.of(ip, request.headers.get("user-agent", ""), parts.keyring)
-
-
 async def _read(parts: Parts, look: Callable[[Reader], T]) -> T:
     reader = Reader(parts.books, HOUSE, parts.clock())
     return await anyio.to_thread.run_sync(look, reader)
+
+
+async def _proof(parts: Parts, tenant: UUID, user: UUID, code: str) -> Proof:
+    keys = await anyio.to_thread.run_sync(factor_keys, parts, tenant, user)
+    return Proof(keys, code)
+
+
+def _logged_in(
+    done: tuple[Session, UUID] | Unproved, now: datetime, parts: Parts
+) -> Response[TokensGiven | SecondFactorAwaited]:
+    if done == Unproved("password"):
+        raise Unauthenticated("The e-mail address or the password is wrong.", code="bad_login")
+    session, tenant = proved(done)
+    if not session.half:
+        return let_in(tokens_of(parts, session, tenant, now), parts)
+    token = parts.tokens.half_way(session.user_id, tenant, session.id, now)
+    return Response(
+        SecondFactorAwaited(token, int(HALF_LASTS.total_seconds())),
+        status_code=200,
+        cookies=no_cookies(),
+    )
 
 
 def _from_cookie(request: HttpRequest) -> str:
@@ -299,29 +328,13 @@ def _registered(
     user, workspace, session = done
     if session is None:
         return Response(Registered.of(user, workspace, sessions=0), status_code=201)
-    tokens = _tokens(parts, session, workspace.id, now)
+    tokens = tokens_of(parts, session, workspace.id, now)
     fields = {name: getattr(tokens, name) for name in tokens.__struct_fields__}
     return Response(
         Registered.of(user, workspace, sessions=1).but(**fields),
         status_code=201,
-        cookies=_kept(tokens, parts),
+        cookies=kept(tokens, parts),
     )
-
-
-def _tokens(parts: Parts, session: Session, tenant: UUID, now: datetime) -> TokensGiven:
-    return TokensGiven(
-        parts.tokens.access(session.user_id, tenant, session.id, session.generation, now),
-        int(parts.tokens.lasts.total_seconds()),
-        parts.tokens.refresh(tenant, session.id, session.generation),
-    )
-
-
-def _let_in(tokens: TokensGiven, parts: Parts) -> Response[TokensGiven]:
-    return Response(tokens, status_code=200, cookies=_kept(tokens, parts))
-
-
-def _kept(tokens: TokensGiven, parts: Parts) -> list[Cookie]:
-    return cookies(tokens.access_token, tokens.refresh_token, parts.tokens.lasts)
 
 
 def _no_sso() -> Unavailable:

@@ -4,7 +4,10 @@ from datetime import datetime
 from typing import Self
 from uuid import UUID
 
+from msgspec import UNSET, UnsetType
+
 from zeroinvoice.domain.session import IDLE, Session
+from zeroinvoice.domain.two_factor import TwoFactor, two_factor_of
 from zeroinvoice.domain.user import User
 from zeroinvoice.domain.workspace import Workspace
 from zeroinvoice.http.reading import Reading
@@ -22,8 +25,13 @@ class WorkspaceSummary(Value):
     fiscal_year_start: int  # month, 1 to 12
 
 
-class TwoFactor(Value):
+class TwoFactorSummary(Value):
     enabled: bool = False
+    backup_codes_left: int | UnsetType = UNSET  # while it is on
+
+    @classmethod
+    def of(cls, factor: TwoFactor) -> Self:
+        return cls(True, len(factor.backup_hashes)) if factor.on else cls()
 
 
 class Me(Value, kw_only=True):
@@ -37,13 +45,20 @@ class Me(Value, kw_only=True):
     workspace: WorkspaceSummary
     role: str
     permissions: list[str]  # "*" is all there are
-    two_factor: TwoFactor = TwoFactor()
+    two_factor: TwoFactorSummary = TwoFactorSummary()
     sessions: int  # open now
     created_at: datetime | None
     version: int
 
     @classmethod
-    def of(cls, user: User, workspace: Workspace, *, sessions: int) -> Self:
+    def of(
+        cls,
+        user: User,
+        workspace: Workspace,
+        *,
+        sessions: int,
+        factor: TwoFactor = TwoFactor(),
+    ) -> Self:
         settings = workspace.settings
         return cls(
             id=user.id,
@@ -60,6 +75,7 @@ class Me(Value, kw_only=True):
             ),
             role="owner",
             permissions=["*"],
+            two_factor=TwoFactorSummary.of(factor),
             sessions=sessions,
             created_at=user.created_at,
             version=user.version,
@@ -73,14 +89,18 @@ class Me(Value, kw_only=True):
 def me(reader: Reading) -> Me:
     """Show who is logged in."""
     user = reader.state(User, reader.user)
-    return Me.of(user, reader.workspace, sessions=_in_use(reader, user))
+    factor = reader.then(TwoFactor, two_factor_of(reader.tenant, user.id))
+    reader.follows_more()
+    sessions = _in_use(reader, user)
+    return Me.of(user, reader.workspace, sessions=sessions, factor=factor)
 
 
 def _in_use(reader: Reading, user: User) -> int:
     """Sessions that could still be renewed: a user knows only when they began."""
     open = user.open_sessions(reader.now)
     found = reader.states([(Session, it.id) for it in open])
-    return sum(it.changed_at is not None and reader.now - it.changed_at < IDLE for it in found)
+    given = (it.renewed_at for it in found if isinstance(it, Session))
+    return sum(at is not None and reader.now - at < IDLE for at in given)
 
 
 routes = [me]

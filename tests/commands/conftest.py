@@ -16,6 +16,7 @@ import pytest
 
 from zeroinvoice.domain.account import Account, account_of
 from zeroinvoice.domain.client import Client, PaymentSettings, Profile
+from zeroinvoice.domain.two_factor import code_of, step_of, two_factor_of
 
 PASSWORD = "correct horse battery"
 _networks = itertools.count(1)
@@ -127,6 +128,84 @@ def jane(visitor: Visitor) -> Visitor:
     """A visitor who has registered."""
     assert visitor.register().status_code == 201
     return visitor
+
+
+class Holder:
+    """A visitor with an authenticator: logged in, and by and by with a second factor on."""
+
+    def __init__(self, visitor: Any) -> None:
+        self.it = visitor
+        self.tokens = visitor.entered()
+        self.secret = ""
+        self.backup: list[str] = []
+
+    def code(self, beside: int = 0) -> str:
+        """What the authenticator shows now, or so many steps from now."""
+        return code_of(self.secret, step_of(self.it.house.clock()) + beside)
+
+    def wait(self, steps: int = 1) -> None:
+        """Let so much time pass that the next code is another."""
+        self.it.house.clock.moved += timedelta(seconds=30 * steps)
+
+    def post(self, path: str, body: Any, token: str | None = None, **more: str) -> httpx.Response:
+        bearer = {"Authorization": f"Bearer {token or self.tokens['access_token']}"}
+        answer: httpx.Response = self.it.post(f"/api/auth/{path}", body, **bearer, **more)
+        return answer
+
+    def set_up(self, **more: str) -> httpx.Response:
+        answer = self.post("2fa/setup", {"password": PASSWORD}, **more)
+        if answer.status_code == 200:
+            self.secret = answer.json()["secret_base32"]
+        return answer
+
+    def on(self) -> "Holder":
+        """Switch it on, then wait for another code."""
+        assert self.set_up().status_code == 200
+        answer = self.post("2fa/verify", {"code": self.code()})
+        assert answer.status_code == 200, answer.text
+        self.backup = answer.json()["backup_codes"]
+        self.wait()
+        return self
+
+    def half(self) -> str:
+        """The `mfa_token` of a login."""
+        answer = self.it.login()
+        assert answer.status_code == 200, answer.text
+        token: str = answer.json()["mfa_token"]
+        return token
+
+    def finish(self, code: str, token: str | None = None, **more: str) -> httpx.Response:
+        body = {"code": code, "mfa_token": token or self.half()}
+        answer: httpx.Response = self.it.post("/api/auth/2fa/verify", body, **more)
+        return answer
+
+    def by_backup(self, code: str, token: str | None = None) -> httpx.Response:
+        body = {"code": code, "mfa_token": token or self.half()}
+        answer: httpx.Response = self.it.post("/api/auth/2fa/verify-backup", body)
+        return answer
+
+    def disable(self, password: str = PASSWORD, **code: str) -> httpx.Response:
+        return self.post("2fa/disable", {"password": password, **code})
+
+    def wrong(self) -> str:
+        """Six digits that are no code near now."""
+        near = {self.code(n) for n in range(-3, 4)}
+        return next(it for it in (f"{n:06}" for n in range(100)) if it not in near)
+
+    def facts(self) -> list[str]:
+        """What is on record of the second factor."""
+        it: list[str] = self.it.facts(two_factor_of(self.it.tenant, self.it.user))
+        return it
+
+
+@pytest.fixture
+def holder(jane: Any) -> Holder:
+    return Holder(jane)
+
+
+@pytest.fixture
+def secured(holder: Holder) -> Holder:
+    return holder.on()
 
 
 class Shop:

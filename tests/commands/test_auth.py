@@ -264,7 +264,7 @@ def test_many_logins_at_once_leave_others_quick(jane: Any, house: Any) -> None:
     """T9: hashing is bounded; who needs no hash does not wait."""
     tokens = jane.entered()
     with concurrent.futures.ThreadPoolExecutor(30) as pool:
-        logins = [pool.submit(jane.login) for _ in range(30)]
+        logins = [pool.submit(jane.login, timeout=60) for _ in range(30)]
         time.sleep(0.2)
         worst = 0.0
         while not all(it.done() for it in logins):
@@ -273,6 +273,21 @@ def test_many_logins_at_once_leave_others_quick(jane: Any, house: Any) -> None:
             worst = max(worst, time.monotonic() - begun)
     assert {it.result().status_code for it in logins} == {200}
     assert worst < 1.0, f"a read took {worst:.3f} s"
+
+
+def test_health_answers_while_fifty_log_in(jane: Any) -> None:
+    """T9: whoever logs in waits for a hash, and the process for none of them."""
+    with concurrent.futures.ThreadPoolExecutor(50) as pool:
+        logins = [pool.submit(jane.login, timeout=120) for _ in range(50)]
+        waits = []
+        while not all(it.done() for it in logins):
+            begun = time.monotonic()
+            assert jane.http.get("/api/health").status_code == 200
+            waits.append(time.monotonic() - begun)
+            time.sleep(0.02)
+    assert {it.result().status_code for it in logins} == {200}
+    print(f"{len(waits)} times healthy, after at most {max(waits):.3f} s")
+    assert max(waits) < 2.0, f"health took {max(waits):.3f} s"
 
 
 def test_a_forwarded_address_does_not_help_whoever_guesses(jane: Any) -> None:

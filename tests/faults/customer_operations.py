@@ -10,6 +10,7 @@ from documents import (
     credit,
     credit_and_sent,
     new_client,
+    new_client_of_a_confirmed_user,
     paid,
     sent_to_generous,
 )
@@ -46,7 +47,7 @@ CUSTOMERS = (
             client, "bank-accounts", type="other", account_number=mark, account_holder="Acme Corp"
         ),
         ("BankAccountAdded",),
-        needs=new_client,
+        needs=new_client_of_a_confirmed_user,
         weight=2,
     ),
     Operation(

@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
 
 import httpx
+import psycopg
 from client_journal import ClientJournal, State, known
 from installation import Installation
 
@@ -17,7 +18,10 @@ from zeroinvoice.domain import access
 from zeroinvoice.domain.client import Client, PaymentSettings, Profile
 from zeroinvoice.domain.lines import Tax
 from zeroinvoice.domain.session import Session
+from zeroinvoice.domain.two_factor import FactorKeys
 from zeroinvoice.domain.workspace import Settings, Workspace
+from zeroinvoice.gateways.sealing import MasterKeys
+from zeroinvoice.gateways.vault import Vault
 from zeroinvoice.http.auth import Tokens
 from zeroinvoice.http.passwords import Passwords
 from zeroinvoice.journal.application import Journal
@@ -47,8 +51,11 @@ class Office:
         self.journal = ClientJournal(installation.data / f"client.journal.{new_id().hex}")
         self.tenant, self.user, self.session = new_id(), new_id(), new_id()
         self.email = f"{self.user.hex}@example.com"  # of the one who can log in
-        hashed = asyncio.run(Passwords().hash(PASSWORD))
-        self._keyring = Keyring(installation.settings.secret)
+        self.hashed = asyncio.run(Passwords().hash(PASSWORD))
+        self.keyring = Keyring(installation.settings.secret)
+        self.tokens = Tokens(self.keyring, system_clock)
+        self._vault = Vault(MasterKeys(installation.settings.master_keys), self._connected)
+        self._keys: dict[UUID, FactorKeys] = {}
         self._headers: tuple[float, dict[str, str]] = (0.0, {})
         self._turn = 0
 
@@ -60,7 +67,7 @@ class Office:
             desk.record(workspace, workspace.add_tax(Tax(TAX, "Tax", Decimal(20))))
             begun = desk.new(Session, self.session)
             desk.record(begun, begun.start(self.user))
-            access.register(desk, self._visitor(hashed), access.Caller("faults", "faults"))
+            access.register(desk, self.visitor(self.email), access.Caller("faults", "faults"))
             clients = [desk.new(Client) for _ in range(CLIENTS)]
             for number, client in enumerate(clients):
                 desk.record(client, client.add(Profile(f"Client {number}", "USD")))
@@ -68,17 +75,17 @@ class Office:
 
         (self.clients,) = self.decide([opened])
 
-    def _visitor(self, hashed: str) -> access.Registration:
+    def visitor(self, email: str) -> access.Registration:
+        """Somebody with our password and a workspace of their own."""
         own = Settings("Visitor")
-        return access.Registration(self.email, "Visitor", hashed, "en", own, log_in=False)
+        return access.Registration(email, "Visitor", self.hashed, "en", own, log_in=False)
 
     @property
     def headers(self) -> dict[str, str]:
         """A token of the owner's, fresh enough; theirs are good for a quarter of an hour."""
         made_at, headers = self._headers
         if time.monotonic() - made_at > 300:
-            tokens = Tokens(self._keyring, system_clock)
-            token = tokens.access(self.user, self.tenant, self.session, 1, system_clock())
+            token = self.tokens.access(self.user, self.tenant, self.session, 1, system_clock())
             headers = {"Authorization": f"Bearer {token}"}
             self._headers = (time.monotonic(), headers)
         return headers
@@ -104,6 +111,19 @@ class Office:
             desk.record(it, it.set_payment(PaymentSettings(credit_limit=credit_limit)))
 
         self.decide([limited])
+
+    def factor_keys(self, tenant: UUID, user: UUID) -> FactorKeys:
+        """What a user's second factor is made from; asked for once, since a decision runs again."""
+        if user not in self._keys:
+            own = self._vault.key(tenant, user)
+            self._keys[user] = FactorKeys(user, own.fingerprint, self.keyring)
+        return self._keys[user]
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[psycopg.Connection[Any]]:
+        url = conninfo(self.installation.database(), API_ROLE, application="faults clerk")
+        with psycopg.connect(url, autocommit=True) as connection:
+            yield connection
 
     def decide(self, decisions: Sequence[Callable[[Desk], T]]) -> list[T]:
         """Record something without HTTP, all at once: what an act needs to be there."""

@@ -45,7 +45,7 @@ class Attempt(Request):
     def __init__(self, operation: Operation, need: Any, mark: str, email: str) -> None:
         method, path, body = operation.request(need, mark)
         if operation.form:
-            super().__init__(mark, method, path, data={**body, "username": email})
+            super().__init__(mark, method, path, data={"username": email, **body})
         else:
             super().__init__(mark, method, path, json=body)
         self.operation = operation

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from access_operations import ACCESS, TIMED
 from customer_operations import CUSTOMERS
 from documents import TOTAL, draft, merged, paid, sent, two_clients, two_sent, written_off
 from offices import PASSWORD, TAX, Office
@@ -22,9 +23,15 @@ from zeroinvoice.domain.invoice import Invoice, Status
 from zeroinvoice.domain.payment import Payment
 
 
-def prepared(office: Office, rng: random.Random, count: int, *names: str) -> list[Attempt]:
-    """So many operations, drawn by their weights, with what each of them needs in place."""
-    table = [it for it in TABLE if not names or it.name in names]
+def prepared(
+    office: Office, rng: random.Random, count: int, *names: str, timed: bool = False
+) -> list[Attempt]:
+    """So many operations, drawn by their weights, with what each of them needs in place.
+
+    Those of `TIMED` are drawn by name, or where they are sent and resolved within a minute.
+    """
+    table = (*TABLE, *TIMED) if names or timed else TABLE
+    table = tuple(it for it in table if not names or it.name in names)
     drawn = rng.choices(table, [it.weight for it in table], k=count)
     needs = office.decide([lambda desk, it=it: it.needs(desk, office) for it in drawn])
     return [
@@ -227,4 +234,5 @@ TABLE = (
         holds=_is(Status.SENT),
     ),
     *CUSTOMERS,
+    *ACCESS,
 )

@@ -41,7 +41,7 @@ def crash_rounds(
         seen.slowest_recovery = max(seen.slowest_recovery, installation.healthy_again())
 
     for number in range(rounds):
-        attempts = prepared(office, rng, writes)
+        attempts = prepared(office, rng, writes, timed=True)
         victim = VICTIMS[number % len(VICTIMS)]
         with meanwhile(lambda victim=victim: strike(victim)):
             send(office, attempts)

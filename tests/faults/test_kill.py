@@ -6,6 +6,7 @@ import signal
 import time
 from typing import Any
 
+from access_operations import TIMED
 from checks import everything_holds
 from client_journal import known
 from figures import say
@@ -21,7 +22,7 @@ def test_every_operation_of_the_table_takes_place_or_is_refused(
     installation: Any, office: Any, rng: random.Random
 ) -> None:
     """The table itself: without a fault each leaves exactly the events it is said to leave."""
-    attempts = [it for one in TABLE for it in prepared(office, rng, 3, one.name)]
+    attempts = [it for one in (*TABLE, *TIMED) for it in prepared(office, rng, 3, one.name)]
     send(office, attempts)
     for it in attempts:
         expected = "acked" if it.operation.effect else "refused"

@@ -78,6 +78,8 @@ SERVED = """
 POST /api/auth/register|POST /api/auth/login|POST /api/auth/logout|POST /api/auth/refresh
 GET /api/auth/me|POST /api/auth/request-password-reset|POST /api/auth/reset-password
 POST /api/auth/forgot-password|GET /api/auth/ainative/authorize|GET /api/auth/ainative/callback
+POST /api/auth/2fa/setup|POST /api/auth/2fa/verify|POST /api/auth/2fa/disable
+POST /api/auth/2fa/backup-codes|POST /api/auth/2fa/verify-backup|POST /api/auth/confirm
 GET /api/clients|POST /api/clients|GET /api/clients/{client_id}|PUT /api/clients/{client_id}
 DELETE /api/clients/{client_id}|GET /api/clients/search|POST /api/clients/merge
 POST /api/clients/merge/undo|GET /api/clients/{client_id}/merge-history

@@ -7,7 +7,7 @@ undone. Where a second defence would refuse the sabotage, the switch disarms tha
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from itertools import count
 from typing import Any
@@ -15,12 +15,13 @@ from uuid import UUID
 
 import psycopg
 
-from zeroinvoice.domain import billing, collecting, lines, taxes
+from zeroinvoice.domain import billing, collecting, lines, taxes, two_factor
 from zeroinvoice.domain.billing import DraftInvoice
 from zeroinvoice.domain.invoice import Invoice, InvoicePaymentApplied
 from zeroinvoice.domain.lines import Line
 from zeroinvoice.domain.payment import Payment
 from zeroinvoice.domain.series import NumberEvent, Numbering, NumberSeries, NumberTaken, series_id
+from zeroinvoice.domain.two_factor import TwoFactor
 from zeroinvoice.domain.workspace import Workspace
 from zeroinvoice.journal import schema
 from zeroinvoice.journal.committer import NOTHING, Command, Committer, _Batch
@@ -201,6 +202,19 @@ def money_in_floats(patch: Patch) -> None:
     patch(taxes, "half_away", lambda above, below: round(above / below))
 
 
+def code_known_by_its_text(patch: Patch) -> None:
+    """S13: a code is spent when it reads like the last one, whatever the step it stands for."""
+
+    def fresh_step(self: TwoFactor, secret: str, code: str, now: datetime) -> int | None:
+        if code == two_factor.code_of(secret, self.step):
+            return None
+        current = two_factor.step_of(now)
+        near = range(current - 1, current + 2)
+        return next((it for it in near if two_factor.code_of(secret, it) == code), None)
+
+    patch(TwoFactor, "fresh_step", fresh_step)
+
+
 def errors_passed_over(patch: Patch) -> None:
     """S14: a fact whose fold raises is left out, and the projection goes on."""
 
@@ -269,6 +283,13 @@ SABOTAGES = {
         "G27",
         money_in_floats,
         "tests/properties/test_money_properties.py::test_the_calculation_is_the_one_of_the_rules",
+    ),
+    "S13": Sabotage(
+        "a code of a second factor is known by its text",
+        "T11",
+        code_known_by_its_text,
+        "tests/commands/test_two_factor_login.py::"
+        "test_no_code_of_an_earlier_step_is_taken_after_a_later_one",
     ),
     "S14": Sabotage(
         "a fact whose fold raises is skipped",

@@ -16,6 +16,7 @@ from zeroinvoice.domain.payment import LikePayments, Payment
 from zeroinvoice.domain.series import NumberSeries
 from zeroinvoice.domain.session import Session
 from zeroinvoice.domain.throttle import Throttle
+from zeroinvoice.domain.two_factor import TwoFactor
 from zeroinvoice.domain.user import User
 from zeroinvoice.domain.workspace import Workspace
 from zeroinvoice.kernel.facts import Event, State, events_of
@@ -36,6 +37,7 @@ KINDS: dict[str, type[State[Any]]] = {
     "payment": Payment,
     "session": Session,
     "throttle": Throttle,
+    "two_factor": TwoFactor,
     "user": User,
     "workspace": Workspace,
 }

@@ -1,11 +1,11 @@
 """Access: how people get in, stay in and get out; decisions over several streams at once."""
 
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 from uuid import UUID
 
 from zeroinvoice.domain.mailbox import Mailbox, mailbox_id
-from zeroinvoice.domain.session import Session
+from zeroinvoice.domain.session import EndReason, Session
 from zeroinvoice.domain.throttle import (
     PER_ACCOUNT,
     PER_NETWORK,
@@ -14,10 +14,12 @@ from zeroinvoice.domain.throttle import (
     network_of,
     throttle_id,
 )
+from zeroinvoice.domain.two_factor import Proof, TwoFactor, two_factor_of
 from zeroinvoice.domain.user import User
 from zeroinvoice.domain.workspace import Settings, Workspace
 from zeroinvoice.kernel.desk import Desk
 from zeroinvoice.kernel.facts import HOUSE, State
+from zeroinvoice.kernel.refusals import Unauthenticated
 from zeroinvoice.kernel.secrets import Keyring
 from zeroinvoice.kernel.value import Value
 
@@ -52,6 +54,12 @@ class Registration(Value):
     locale: str
     workspace: Settings
     log_in: bool
+
+
+class Unproved(Value):
+    """What somebody said to prove who they are, and was wrong; the attempt is on record."""
+
+    what: Literal["password", "code"]
 
 
 def register(
@@ -93,12 +101,13 @@ def known(streams: Streams, mailbox: UUID, caller: Caller) -> tuple[User, UUID]:
 
 
 def log_in(
-    desk: Desk, mailbox: UUID, matched: str | None, caller: Caller
-) -> tuple[Session, UUID] | None:
-    """Begin a session in the user's tenant, or record the failure and answer None.
+    desk: Desk, mailbox: UUID, matched: str | None, caller: Caller, proof: Proof | None = None
+) -> tuple[Session, UUID] | Unproved:
+    """Begin a session in the user's tenant, or record the failure.
 
     `matched` is the hash that the password was found to match; it must still be the user's.
-    Either failure is three facts, so nobody can tell a known address by counting.
+    Either failure of it is three facts, so nobody can tell a known address by counting.
+    With a second factor on and no code of it, the session is begun by half.
     """
     user, tenant = known(desk, mailbox, caller)
     if matched is None or not user.version or user.password_hash != matched:
@@ -108,10 +117,41 @@ def log_in(
         else:
             box = desk.find(Mailbox, mailbox, tenant=HOUSE)
             desk.record(box, box.turn_away(), tenant=HOUSE)
-        return None
+        return Unproved("password")
     _forgive(desk, caller, mailbox)
+    factor = desk.find(TwoFactor, two_factor_of(tenant, user.id), tenant=tenant)
+    if factor.on and proof is None:
+        session = desk.new(Session, tenant=tenant)
+        session = desk.record(session, session.start(user.id, half=True), tenant=tenant)
+        desk.record(user, user.ask_second_factor(session.id), tenant=tenant)
+        return session, tenant
+    if factor.on and proof is not None:
+        factor = desk.record(factor, factor.prove(proof, desk.now), tenant=tenant)
+        if not factor.convinced:
+            return Unproved("code")
     _, session = _begin(desk, user, tenant, caller)
     return session, tenant
+
+
+def finish(
+    desk: Desk, session_id: UUID, proof: Proof, caller: Caller
+) -> tuple[Session, TwoFactor] | Unproved:
+    """Make a session whole that was begun by half, or record a wrong code; the last one ends it."""
+    session = desk.open(Session, session_id)
+    user = desk.open(User, session.user_id)
+    passed = [*session.pass_second_factor(desk.now)]
+    user.assert_asked(session_id)
+    factor = desk.find(TwoFactor, two_factor_of(desk.tenant, user.id))
+    if not factor.on:
+        raise Unauthenticated("No second factor is on any more; begin again with the password.")
+    factor = desk.record(factor, factor.prove(proof, desk.now))
+    if not factor.convinced:
+        if factor.locked(desk.now):
+            desk.record(session, session.end("wrong_codes"))
+        return Unproved("code")
+    session = desk.record(session, passed)
+    _enter(desk, user, session, desk.tenant, caller)
+    return session, factor
 
 
 def renew(desk: Desk, session_id: UUID, generation: int) -> Session:
@@ -144,23 +184,51 @@ def reset(desk: Desk, mailbox: UUID, version: int, password_hash: str, caller: C
     box = desk.find(Mailbox, mailbox, tenant=HOUSE)
     box = desk.record(box, box.use_reset(version, desk.now), tenant=HOUSE)
     user = desk.open(User, box.user_id, tenant=box.tenant)
-    for standing in user.sessions:
-        session = desk.open(Session, standing.id, tenant=box.tenant)
-        desk.record(session, session.end("password_reset"), tenant=box.tenant)
+    end_sessions(desk, user, box.tenant, "password_reset")
     _forgive(desk, caller, mailbox)
     return desk.record(user, user.reset_password(password_hash), tenant=box.tenant)
+
+
+def end_sessions(
+    desk: Desk, user: User, tenant: UUID, reason: EndReason, *, but: UUID | None = None
+) -> None:
+    """End every session of a user, whole or half, or all but one."""
+    for standing in (*user.sessions, *user.half):
+        if standing.id != but:
+            session = desk.open(Session, standing.id, tenant=tenant)
+            desk.record(session, session.end(reason), tenant=tenant)
+
+
+def may_try(streams: Streams, user: User, caller: Caller) -> None:
+    """Raises `Throttled` while too many passwords of a user were wrong, from where this comes."""
+    _admit(streams, "login", caller, mailbox_id(user.email))
+
+
+def prove_password(
+    desk: Desk, user: User, matched: str | None, caller: Caller
+) -> tuple[User, bool]:
+    """Whether the password of somebody logged in was right; a wrong one is on record."""
+    may_try(desk, user, caller)
+    if matched is not None and user.password_hash == matched:
+        return user, True
+    _count(desk, "login", caller, mailbox_id(user.email))
+    return desk.record(user, user.fail_login()), False
 
 
 def _begin(desk: Desk, user: User, tenant: UUID, caller: Caller) -> tuple[User, Session]:
     session = desk.new(Session, tenant=tenant)
     session = desk.record(session, session.start(user.id), tenant=tenant)
+    return _enter(desk, user, session, tenant, caller), session
+
+
+def _enter(desk: Desk, user: User, session: Session, tenant: UUID, caller: Caller) -> User:
     before = user.open_sessions(desk.now)
     user = desk.record(user, user.log_in(session.id, caller.device, desk.now), tenant=tenant)
     after = {it.id for it in user.sessions}
     for displaced in (it for it in before if it.id not in after):
         oldest = desk.open(Session, displaced.id, tenant=tenant)
         desk.record(oldest, oldest.end("displaced"), tenant=tenant)
-    return user, session
+    return user
 
 
 def _admit(streams: Streams, purpose: Purpose, caller: Caller, account: UUID | None = None) -> None:

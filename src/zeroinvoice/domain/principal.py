@@ -13,6 +13,9 @@ from zeroinvoice.kernel.facts import Actor, State
 from zeroinvoice.kernel.refusals import Forbidden, Unauthenticated
 from zeroinvoice.kernel.value import Value
 
+CONFIRMED: frozenset[Permission] = frozenset({"bank_accounts:write"})
+"""What asks for a session whose user has lately proved to be themselves."""
+
 
 class Principal(Value):
     """A user in the workspace they act in, and their session."""
@@ -33,11 +36,27 @@ class Principal(Value):
 
     def admit(self, streams: Streams, needed: Iterable[Permission]) -> None:
         """Raises `Unauthenticated` unless they are let in, `Forbidden` unless they may do this."""
-        streams.find(Session, self.session, tenant=self.tenant).assert_open(streams.now)
+        session = streams.find(Session, self.session, tenant=self.tenant)
+        session.assert_open(streams.now)
         role = streams.find(Workspace, self.tenant, tenant=self.tenant).role_of(self.user)
         if role is None:
             raise Unauthenticated("You are no member of this workspace any more.")
+        needed = tuple(needed)
         assert_granted(needed, ROLES[role])
+        if not CONFIRMED.isdisjoint(needed):
+            session.assert_fresh(streams.now)
+
+
+class Entrant(Principal):
+    """Somebody whose password was right and whose second factor is to come: they may send it."""
+
+    def admit(self, streams: Streams, needed: Iterable[Permission]) -> None:
+        """Raises `Forbidden` for whatever asks for a permission, `Unauthenticated` once it came."""
+        session = streams.find(Session, self.session, tenant=self.tenant)
+        session.assert_standing(streams.now)
+        if tuple(needed):
+            session.assert_open(streams.now)
+            raise Unauthenticated("This login is finished; send the access token it led to.")
 
 
 def assert_granted(needed: Iterable[Permission], granted: frozenset[Permission]) -> None:

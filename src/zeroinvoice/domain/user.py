@@ -5,12 +5,13 @@ from typing import Self, assert_never
 from uuid import UUID
 
 from zeroinvoice.domain.client import plausible_email
-from zeroinvoice.domain.session import LONGEST
+from zeroinvoice.domain.session import HALF_LASTS, LONGEST
 from zeroinvoice.kernel.facts import Event, Events, State
-from zeroinvoice.kernel.refusals import Invalid
+from zeroinvoice.kernel.refusals import Invalid, Unauthenticated
 from zeroinvoice.kernel.value import Value
 
 MOST_SESSIONS = 250  # open at once; one more login ends the oldest
+MOST_HALF = 20  # logins that wait for a second factor; one more voids the oldest
 MOST_DEVICES = 50  # remembered; the one seen longest ago is forgotten
 
 BEFORE = datetime.min.replace(tzinfo=UTC)
@@ -33,7 +34,19 @@ class LoggedIn(Event):
     displaced: UUID | None = None  # the oldest session, ended to make room
 
 
+class SecondFactorAsked(Event):
+    """The password was right; the session is whole when a code has come, too."""
+
+    session_id: UUID
+
+
 class LoggedOut(Event):
+    session_id: UUID
+
+
+class OthersLoggedOut(Event):
+    """The second factor was switched on or off: every session ended but the one that did it."""
+
     session_id: UUID
 
 
@@ -53,7 +66,16 @@ class PasswordReset(Event):
     password_hash: str
 
 
-UserEvent = UserRegistered | LoggedIn | LoggedOut | SessionRevoked | LoginFailed | PasswordReset
+UserEvent = (
+    UserRegistered
+    | LoggedIn
+    | SecondFactorAsked
+    | LoggedOut
+    | OthersLoggedOut
+    | SessionRevoked
+    | LoginFailed
+    | PasswordReset
+)
 
 # State
 
@@ -69,6 +91,7 @@ class User(State[UserEvent]):
     password_hash: str = ""
     locale: str = "en"
     sessions: tuple[OpenSession, ...] = ()  # the oldest first
+    half: tuple[OpenSession, ...] = ()  # those that wait for a second factor
     devices: tuple[str, ...] = ()  # the one seen last is last
 
     def evolve(self, event: UserEvent) -> Self:
@@ -87,14 +110,21 @@ class User(State[UserEvent]):
                 known = tuple(it for it in self.devices if it != device)
                 return self.but(
                     sessions=(*others, OpenSession(id, now)),
+                    half=tuple(it for it in self.half if it.id != id),
                     devices=(*known, device)[-MOST_DEVICES:],
                 )
+            case SecondFactorAsked(session_id=id):
+                now = self.changed_at or BEFORE
+                recent = tuple(it for it in self.half if it.since + HALF_LASTS > now)
+                return self.but(half=(*recent, OpenSession(id, now))[-MOST_HALF:])
+            case OthersLoggedOut(session_id=id):
+                return self.but(sessions=tuple(it for it in self.sessions if it.id == id), half=())
             case LoggedOut(session_id=id) | SessionRevoked(session_id=id):
                 return self.but(sessions=tuple(it for it in self.sessions if it.id != id))
             case LoginFailed():
                 return self
             case PasswordReset(password_hash=password_hash):
-                return self.but(password_hash=password_hash, sessions=())
+                return self.but(password_hash=password_hash, sessions=(), half=())
             case _:
                 assert_never(event)
 
@@ -116,12 +146,24 @@ class User(State[UserEvent]):
         displaced = standing[0].id if len(standing) >= MOST_SESSIONS else None
         yield LoggedIn(session_id, device, device not in self.devices, displaced)
 
+    def ask_second_factor(self, session_id: UUID) -> Events:
+        yield SecondFactorAsked(session_id)
+
+    def assert_asked(self, session_id: UUID) -> None:
+        """Raises `Unauthenticated` unless this login still waits for a second factor."""
+        if all(it.id != session_id for it in self.half):
+            raise Unauthenticated("This login is over; begin again with the password.")
+
     def fail_login(self) -> Events:
         yield LoginFailed()
 
     def log_out(self, session_id: UUID) -> Events:
         if any(it.id == session_id for it in self.sessions):
             yield LoggedOut(session_id)
+
+    def log_out_others(self, session_id: UUID) -> Events:
+        if self.half or any(it.id != session_id for it in self.sessions):
+            yield OthersLoggedOut(session_id)
 
     def revoke(self, session_id: UUID) -> Events:
         if any(it.id == session_id for it in self.sessions):

@@ -10,8 +10,8 @@ import jwt
 from litestar import Request
 from litestar.datastructures import Cookie
 
-from zeroinvoice.domain.principal import Principal
-from zeroinvoice.domain.session import IDLE
+from zeroinvoice.domain.principal import Entrant, Principal
+from zeroinvoice.domain.session import HALF_LASTS, IDLE
 from zeroinvoice.kernel.clock import Clock
 from zeroinvoice.kernel.refusals import Forbidden, Unauthenticated
 from zeroinvoice.kernel.secrets import Keyring
@@ -21,6 +21,7 @@ REFRESH_COOKIE = "__Host-zeroinvoice-refresh"
 ISSUER = AUDIENCE = "zeroinvoice"
 REQUIRED = ["sub", "tid", "sid", "jti", "iat", "exp", "ver", "iss", "aud"]
 LONGEST = timedelta(minutes=15)
+ACCESS, HALF_WAY = "at+jwt", "mfa+jwt"  # the types of token, each with a key of its own
 CACHED = 10_000  # checked tokens kept until they expire
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -31,13 +32,29 @@ class Tokens:
     def __init__(self, keyring: Keyring, clock: Clock, lasts: timedelta = LONGEST) -> None:
         assert lasts <= LONGEST, "an access token lasts at most 15 minutes"
         self._keyring = keyring
-        self._key = keyring.key("access-token")
+        self._keys = {ACCESS: keyring.key("access-token"), HALF_WAY: keyring.key("mfa-token")}
         self._clock = clock
         self.lasts = lasts
         self._checked: OrderedDict[str, Principal] = OrderedDict()
 
     def access(self, user: UUID, tenant: UUID, session: UUID, version: int, now: datetime) -> str:
         """A JWT for one session, as RFC 9068 has it."""
+        return self._signed(ACCESS, user, tenant, session, version, now, self.lasts)
+
+    def half_way(self, user: UUID, tenant: UUID, session: UUID, now: datetime) -> str:
+        """A JWT with which a second factor can be sent, and nothing else be done."""
+        return self._signed(HALF_WAY, user, tenant, session, 0, now, HALF_LASTS)
+
+    def _signed(
+        self,
+        kind: str,
+        user: UUID,
+        tenant: UUID,
+        session: UUID,
+        version: int,
+        now: datetime,
+        lasts: timedelta,
+    ) -> str:
         claims = {
             "iss": ISSUER,
             "aud": AUDIENCE,
@@ -47,9 +64,9 @@ class Tokens:
             "ver": version,
             "jti": self._keyring.seal("jti", f"{session}.{version}.{now.timestamp()}")[:22],
             "iat": int(now.timestamp()),
-            "exp": int((now + self.lasts).timestamp()),
+            "exp": int((now + lasts).timestamp()),
         }
-        return jwt.encode(claims, self._key, algorithm="HS256", headers={"typ": "at+jwt"})
+        return jwt.encode(claims, self._keys[kind], algorithm="HS256", headers={"typ": kind})
 
     def principal(self, token: str) -> Principal:
         """Whom a token speaks for. Raises `Unauthenticated` for all but a sound, live one."""
@@ -66,11 +83,12 @@ class Tokens:
 
     def _check(self, token: str) -> Principal:
         try:
-            if jwt.get_unverified_header(token).get("typ") != "at+jwt":
+            kind = jwt.get_unverified_header(token).get("typ")
+            if kind not in (ACCESS, HALF_WAY):
                 raise Unauthenticated("This is not an access token.")
             claims = jwt.decode(
                 token,
-                self._key,
+                self._keys[kind],
                 algorithms=["HS256"],
                 audience=AUDIENCE,
                 issuer=ISSUER,
@@ -79,7 +97,8 @@ class Tokens:
             issued, expires = int(claims["iat"]), int(claims["exp"])
             if not 0 < expires - issued <= LONGEST.total_seconds():
                 raise Unauthenticated("The access token lasts too long.")
-            return Principal(
+            speaker = Entrant if kind == HALF_WAY else Principal
+            return speaker(
                 UUID(claims["sub"]),
                 UUID(claims["tid"]),
                 UUID(claims["sid"]),

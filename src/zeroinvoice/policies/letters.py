@@ -18,6 +18,14 @@ from zeroinvoice.domain.bank_accounts import (
 from zeroinvoice.domain.client import Client
 from zeroinvoice.domain.contact_book import ContactBook, contact_book_of
 from zeroinvoice.domain.mailbox import RESET_LASTS, Mailbox, PasswordResetAsked, reset_token
+from zeroinvoice.domain.two_factor import (
+    FEW,
+    BackupCodeUsed,
+    TwoFactor,
+    TwoFactorCodesRegenerated,
+    TwoFactorDisabled,
+    TwoFactorEnabled,
+)
 from zeroinvoice.domain.user import LoggedIn, PasswordReset, SessionRevoked, User
 from zeroinvoice.domain.workspace import Workspace
 from zeroinvoice.gateways.mail import Letter, Mailer
@@ -56,6 +64,29 @@ It may have been copied, so we ended that session. Log in again, and set a new p
 if you cannot explain it: {home}
 """
 
+FACTOR_ON = """On {when} a second factor was switched on for your account. From now on a login
+asks for a code, too. Keep the backup codes where you find them without your telephone.
+
+If it was not you, set a new password at once: {home}
+"""
+
+FACTOR_OFF = """On {when} the second factor of your account was switched off. From now on
+the password alone lets in, and every other session was ended.
+
+If it was not you, set a new password at once: {home}
+"""
+
+NEW_CODES = """On {when} new backup codes were made for your account; those before are void.
+
+If it was not you, set a new password at once: {home}
+"""
+
+FEW_CODES = """On {when} your account was logged in to with a backup code, or changed with one.
+Backup codes left: {left}. Make new ones while you still can: {home}
+
+If it was not you, set a new password at once.
+"""
+
 REFUNDS = """On {when} {workspace} changed the bank account to which it sends your refunds.
 
 The account from now on: {account}
@@ -76,6 +107,10 @@ class Letters:
             PasswordReset,
             LoggedIn,
             SessionRevoked,
+            TwoFactorEnabled,
+            TwoFactorDisabled,
+            TwoFactorCodesRegenerated,
+            BackupCodeUsed,
             BankAccountAdded,
             BankAccountRevised,
             DefaultBankAccountChosen,
@@ -101,6 +136,18 @@ class Letters:
                 return [await self._notice(fact, look, "A login from a new device", NEW_DEVICE)]
             case SessionRevoked():
                 return [await self._notice(fact, look, "A session was ended", COPIED)]
+            case TwoFactorEnabled():
+                return await self._factor(fact, look, "A second factor was switched on", FACTOR_ON)
+            case TwoFactorDisabled():
+                return await self._factor(
+                    fact, look, "The second factor was switched off", FACTOR_OFF
+                )
+            case TwoFactorCodesRegenerated():
+                return await self._factor(fact, look, "New backup codes were made", NEW_CODES)
+            case BackupCodeUsed(left=left) if left <= FEW:
+                return await self._factor(
+                    fact, look, "Few backup codes are left", FEW_CODES, left=left
+                )
             case (
                 BankAccountAdded(defaults=defaults)
                 | BankAccountRevised(defaults=defaults)
@@ -124,8 +171,24 @@ class Letters:
         user = await look(User, mailbox.tenant, mailbox.user_id)
         return [self._letter(fact, user.email, "Set a new password", text, RESET_LASTS)]
 
-    async def _notice(self, fact: Fact, look: Look, subject: str, text: str) -> Action:
-        user = await look(User, fact.tenant, fact.stream)
+    async def _factor(
+        self, fact: Fact, look: Look, subject: str, text: str, left: int | None = None
+    ) -> list[Action]:
+        factor = await look(TwoFactor, fact.tenant, fact.stream)
+        if left is not None and not factor.on:
+            return []  # it was the code that switched it off
+        return [await self._notice(fact, look, subject, text, factor.user_id, left)]
+
+    async def _notice(
+        self,
+        fact: Fact,
+        look: Look,
+        subject: str,
+        text: str,
+        user_id: UUID | None = None,
+        left: int | None = None,
+    ) -> Action:
+        user = await look(User, fact.tenant, user_id or fact.stream)
         workspace = await look(Workspace, fact.tenant, fact.tenant)
         agent = "".join(c for c in fact.origin.agent or "unknown" if c.isprintable())
         text = text.format(
@@ -133,6 +196,7 @@ class Letters:
             agent=agent[:100],
             ip=fact.origin.ip or "unknown",
             home=self._public_url,
+            left=left or "none",
         )
         return self._letter(fact, user.email, subject, text, NOTICE_LASTS)
 

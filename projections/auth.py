@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Self
 from uuid import UUID
 
+from zeroinvoice.domain.roles import ALL, ROLES, Role
 from zeroinvoice.domain.session import IDLE, Session
 from zeroinvoice.domain.user import User
 from zeroinvoice.domain.workspace import Workspace
@@ -35,7 +36,7 @@ class Me(Value, kw_only=True):
     locale: str  # BCP 47
     time_zone: str  # IANA, the workspace's
     workspace: WorkspaceSummary
-    role: str
+    role: Role | None  # null before they joined, as `as_of` may have it
     permissions: list[str]  # "*" is all there are
     two_factor: TwoFactor = TwoFactor()
     sessions: int  # open now
@@ -44,7 +45,8 @@ class Me(Value, kw_only=True):
 
     @classmethod
     def of(cls, user: User, workspace: Workspace, *, sessions: int) -> Self:
-        settings = workspace.settings
+        settings, role = workspace.settings, workspace.role_of(user.id)
+        granted = ROLES[role] if role else frozenset()
         return cls(
             id=user.id,
             email=user.email,
@@ -58,8 +60,8 @@ class Me(Value, kw_only=True):
                 settings.time_zone,
                 settings.fiscal_year_start,
             ),
-            role="owner",
-            permissions=["*"],
+            role=role,
+            permissions=["*"] if granted == ALL else sorted(granted),
             sessions=sessions,
             created_at=user.created_at,
             version=user.version,

@@ -5,7 +5,7 @@ from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from zeroinvoice.domain.mailbox import Mailbox, mailbox_id
-from zeroinvoice.domain.session import Session
+from zeroinvoice.domain.session import EndReason, Session
 from zeroinvoice.domain.throttle import (
     PER_ACCOUNT,
     PER_NETWORK,
@@ -144,11 +144,16 @@ def reset(desk: Desk, mailbox: UUID, version: int, password_hash: str, caller: C
     box = desk.find(Mailbox, mailbox, tenant=HOUSE)
     box = desk.record(box, box.use_reset(version, desk.now), tenant=HOUSE)
     user = desk.open(User, box.user_id, tenant=box.tenant)
-    for standing in user.sessions:
-        session = desk.open(Session, standing.id, tenant=box.tenant)
-        desk.record(session, session.end("password_reset"), tenant=box.tenant)
+    end_sessions(desk, user, box.tenant, "password_reset")
     _forgive(desk, caller, mailbox)
     return desk.record(user, user.reset_password(password_hash), tenant=box.tenant)
+
+
+def end_sessions(desk: Desk, user: User, tenant: UUID, reason: EndReason) -> None:
+    """End every session of a user; what becomes of the user is for them to record."""
+    for standing in user.sessions:
+        session = desk.open(Session, standing.id, tenant=tenant)
+        desk.record(session, session.end(reason), tenant=tenant)
 
 
 def _begin(desk: Desk, user: User, tenant: UUID, caller: Caller) -> tuple[User, Session]:

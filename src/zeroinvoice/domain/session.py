@@ -11,7 +11,7 @@ LONGEST = timedelta(days=30)  # absolute life of a session, however often it is 
 IDLE = timedelta(days=14)  # life of a refresh token that is not used
 GRACE = timedelta(seconds=10)  # in which the token before the last gets the same successor
 
-EndReason = Literal["logout", "password_reset", "reuse", "displaced"]
+EndReason = Literal["logout", "password_reset", "reuse", "displaced", "removed"]
 
 # Events
 

@@ -53,7 +53,19 @@ class PasswordReset(Event):
     password_hash: str
 
 
-UserEvent = UserRegistered | LoggedIn | LoggedOut | SessionRevoked | LoginFailed | PasswordReset
+class AccountClosed(Event):
+    """They are no member of their workspace any more; every session ended with it."""
+
+
+UserEvent = (
+    UserRegistered
+    | LoggedIn
+    | LoggedOut
+    | SessionRevoked
+    | LoginFailed
+    | PasswordReset
+    | AccountClosed
+)
 
 # State
 
@@ -95,6 +107,8 @@ class User(State[UserEvent]):
                 return self
             case PasswordReset(password_hash=password_hash):
                 return self.but(password_hash=password_hash, sessions=())
+            case AccountClosed():
+                return self.but(sessions=())
             case _:
                 assert_never(event)
 
@@ -129,6 +143,9 @@ class User(State[UserEvent]):
 
     def reset_password(self, password_hash: str) -> Events:
         yield PasswordReset(password_hash)
+
+    def close(self) -> Events:
+        yield AccountClosed()
 
 
 def check_email(address: str) -> None:

@@ -91,12 +91,18 @@ def described() -> OpenAPIConfig:
         bearer_format="JWT",
         description="The `access_token` that a login answers with.",
     )
+    key = SecurityScheme(
+        type="apiKey",
+        name="X-API-Key",
+        security_scheme_in="header",
+        description="An API key of the workspace; `Authorization: Bearer` takes it, too.",
+    )
     return OpenAPIConfig(
         title="ZeroInvoice API",
         version="0.1.0",
         description=DESCRIPTION,
         path="/schema",
-        components=Components(security_schemes={"bearer": bearer}),
+        components=Components(security_schemes={"bearer": bearer, "api_key": key}),
         render_plugins=[Exemplified()],
     )
 

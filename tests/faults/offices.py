@@ -48,7 +48,7 @@ class Office:
         self.tenant, self.user, self.session = new_id(), new_id(), new_id()
         self.email = f"{self.user.hex}@example.com"  # of the one who can log in
         hashed = asyncio.run(Passwords().hash(PASSWORD))
-        self._keyring = Keyring(installation.settings.secret)
+        self.keyring = Keyring(installation.settings.secret)
         self._headers: tuple[float, dict[str, str]] = (0.0, {})
         self._turn = 0
 
@@ -77,7 +77,7 @@ class Office:
         """A token of the owner's, fresh enough; theirs are good for a quarter of an hour."""
         made_at, headers = self._headers
         if time.monotonic() - made_at > 300:
-            tokens = Tokens(self._keyring, system_clock)
+            tokens = Tokens(self.keyring, system_clock)
             token = tokens.access(self.user, self.tenant, self.session, 1, system_clock())
             headers = {"Authorization": f"Bearer {token}"}
             self._headers = (time.monotonic(), headers)

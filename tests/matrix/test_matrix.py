@@ -4,6 +4,7 @@ import difflib
 from pathlib import Path
 from typing import Any
 
+import pytest
 from principals import COLUMNS
 
 TABLE = Path(__file__).parent / "expected.txt"
@@ -36,6 +37,19 @@ def test_everybody_may_do_what_the_table_says_and_nothing_else(
         rows[operation.row] = [cell(operation, column, asked, examples) for column in COLUMNS]
     found = written({it.row: rows[it.row] for it in operations})
     assert_same(TABLE.read_text(), found)
+
+
+def test_a_line_too_many_or_too_few_is_noticed() -> None:
+    """T3: the comparison itself can fail, in both directions and in a single cell."""
+    kept = TABLE.read_text()
+    lines = kept.splitlines(keepends=True)
+    one = next(it for it in lines if it.startswith("GET /api/invoices "))
+    assert_same(kept, kept)
+    for other in ("".join(it for it in lines if it != one), kept + one,
+                  kept.replace(one, one.replace("403", "ok ", 1))):  # fmt: skip
+        for expected, found in ((kept, other), (other, kept)):
+            with pytest.raises(AssertionError, match="GET /api/invoices "):
+                assert_same(expected, found)
 
 
 def assert_same(expected: str, found: str) -> None:

@@ -39,6 +39,11 @@ EXAMPLES: dict[str, dict[str, Any]] = {  # a body each, by operation
         "address": "123 Main St, San Francisco, CA 94102",
         "currency": "USD",
     },
+    "members.invite": {"email": "colleague@example.com", "role": "accountant"},
+    "api_keys.issue": {
+        "name": "Web shop",
+        "permissions": ["clients:read", "invoices:read", "invoices:write"],
+    },
     "contacts.add": {
         "first_name": "Jane",
         "last_name": "Doe",

@@ -1,6 +1,7 @@
 """Principals: everybody who may ask, each with an address and tokens of their own."""
 
 import itertools
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, get_args
@@ -53,10 +54,23 @@ class Person:
             desk.record(session, session.start(self.id))
 
 
+class Patient(httpx.HTTPTransport):
+    """Asks again where the machine was too busy: who may do what is the question here."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        for _ in range(20):
+            answer = super().handle_request(request)
+            if answer.status_code != 503 or "/ainative/" in request.url.path:  # not set up at all
+                break
+            answer.read()
+            time.sleep(0.25)
+        return answer
+
+
 def client(house: Any) -> httpx.Client:
     """Each has a network of its own, so that nobody is throttled for another."""
     n = next(_networks)
-    transport = httpx.HTTPTransport(local_address=f"127.88.{n // 250}.{n % 250 + 1}")
+    transport = Patient(local_address=f"127.88.{n // 250}.{n % 250 + 1}")
     return httpx.Client(base_url=house.url, timeout=20, transport=transport)
 
 

@@ -1,12 +1,14 @@
 """The write side: every request that may append facts. One flat file an area."""
 
 from commands import (
+    api_keys,
     auth,
     bank_accounts,
     clients,
     contacts,
     credits,
     invoices,
+    members,
     merges,
     payments,
     two_factor,
@@ -24,4 +26,6 @@ routes = [
     *contacts.routes,
     *bank_accounts.routes,
     *workspace.routes,
+    *members.routes,
+    *api_keys.routes,
 ]

@@ -1,4 +1,4 @@
-"""Access: register, log in and out, renew a session, set a forgotten password anew."""
+"""Access: register or join, log in and out, renew a session, set a forgotten password anew."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,9 +21,11 @@ from litestar.params import JSONBody
 from msgspec import UNSET, Meta, UnsetType
 
 from projections.auth import Me
-from zeroinvoice.domain import access
+from zeroinvoice.domain import access, inviting
 from zeroinvoice.domain.access import Registration, Unproved
-from zeroinvoice.domain.mailbox import Mailbox, mailbox_id, read_reset_token
+from zeroinvoice.domain.inviting import Acceptance
+from zeroinvoice.domain.mailbox import Mailbox, address_taken, mailbox_id, read_reset_token
+from zeroinvoice.domain.membership import read_invitation_token
 from zeroinvoice.domain.passwords import LARGEST, check_strength
 from zeroinvoice.domain.principal import Principal
 from zeroinvoice.domain.session import HALF_LASTS, Session
@@ -51,7 +53,7 @@ from zeroinvoice.http.routes import ANYBODY, get, post
 from zeroinvoice.http.writing import Writer, Writing
 from zeroinvoice.kernel.desk import Desk
 from zeroinvoice.kernel.facts import HOUSE
-from zeroinvoice.kernel.refusals import Refused, Unauthenticated, Unavailable
+from zeroinvoice.kernel.refusals import Unauthenticated, Unavailable
 from zeroinvoice.kernel.value import Value
 from zeroinvoice.readside.reader import Reader
 
@@ -113,6 +115,14 @@ class AskReset(Value, kw_only=True, forbid_unknown_fields=True):
 class ResetPassword(Value, kw_only=True, forbid_unknown_fields=True):
     token: Token
     new_password: Password
+
+
+class AcceptInvitation(Value, kw_only=True, forbid_unknown_fields=True):
+    """Who accepts, with the token from the letter; the address is the one it went to."""
+
+    token: Token
+    full_name: Annotated[str, Meta(min_length=1, max_length=200)]
+    password: Password
 
 
 class SecondFactorAwaited(Value):
@@ -207,8 +217,7 @@ async def login(
 @post("/auth/logout", may="account", status_code=204)
 async def logout(writer: Writing) -> Response[None]:
     """Log out: the session ends at once, and every token of it."""
-    session = writer.principal.session
-    await writer.commit(lambda desk: access.log_out(desk, session), wants=[(Session, session)])
+    await writer.commit(lambda desk: access.log_out(desk, writer.principal.session))
     return Response(None, status_code=204, cookies=no_cookies())
 
 
@@ -264,6 +273,23 @@ async def reset_password(
     return Response(
         Said("The new password is set; log in with it."), status_code=200, cookies=no_cookies()
     )
+
+
+@post("/auth/accept-invitation", may=ANYBODY, guess="invitation")
+async def accept_invitation(
+    data: JSONBody[AcceptInvitation], request: HttpRequest, anyone: Anyone, parts: Sharing
+) -> Me:
+    """Join the workspace that a letter invites to; makes the account to log in with."""
+    assert_not_foreign(request)
+    place = read_invitation_token(parts.keyring, data.token)
+    check_strength(data.password)
+    hashed = await parts.passwords.hash(data.password)
+    asked = Acceptance(*place, data.full_name, hashed)
+    user, workspace = await anyone.commit(
+        lambda desk: inviting.accept(desk, asked, caller_of(request, parts)),
+        bound=idempotency_secret(parts),
+    )
+    return Me.of(user, workspace, sessions=0)
 
 
 @get("/auth/ainative/authorize", may=ANYBODY, errors=(503,))
@@ -324,7 +350,7 @@ def _registered(
     done: tuple[User, Workspace, Session | None] | None, now: datetime, parts: Parts
 ) -> Response[Registered]:
     if done is None:
-        raise Refused("There is an account with this address already.", code="email_taken")
+        raise address_taken()
     user, workspace, session = done
     if session is None:
         return Response(Registered.of(user, workspace, sessions=0), status_code=201)
@@ -349,6 +375,7 @@ routes = [
     request_password_reset,
     forgot_password,
     reset_password,
+    accept_invitation,
     sso_authorize,
     sso_callback,
 ]

@@ -210,9 +210,9 @@ async def confirm(
 
 
 async def _switched_on(request: HttpRequest, parts: Parts, code: str) -> BackupCodesShown:
-    principal = authenticate(request, parts.tokens)
-    writer = Writer(request, parts.committer, principal)
+    writer = Writer(request, parts.committer, authenticate(request, parts.tokens))
     writer.needs("account")
+    principal = writer.principal
     claim = Claim(
         principal.user,
         principal.session,
@@ -255,17 +255,18 @@ async def _claim(
     backup_code: str | None = None,
 ) -> Claim:
     """What somebody logged in says of themselves, the password looked at. Raises `Throttled`."""
-    principal, caller = reader.principal, caller_of(request, parts)
-    user = await to_thread.run_sync(_asked, reader, caller)
+    caller = caller_of(request, parts)
+    principal, user = await to_thread.run_sync(_asked, reader, caller)
     proof = await _proof(parts, principal, code, backup_code)
     matched = await parts.passwords.matched(password, user.password_hash)
     return Claim(principal.user, principal.session, caller, proof, matched)
 
 
-def _asked(reader: RequestReader, caller: Caller) -> User:
-    user = reader.find(User, reader.user)
+def _asked(reader: RequestReader, caller: Caller) -> tuple[Principal, User]:
+    person = reader.person
+    user = reader.find(User, person.user)
     access.may_try(reader, user, caller)
-    return user
+    return person, user
 
 
 async def _proof(

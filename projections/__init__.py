@@ -1,6 +1,7 @@
 """The read side: table, fold, view and routes of each read model. One flat file an area."""
 
 from projections import (
+    api_keys,
     audit,
     auth,
     bank_accounts,
@@ -12,6 +13,7 @@ from projections import (
     health,
     invoice_search,
     invoices,
+    members,
     merges,
     payment_summary,
     payments,
@@ -28,6 +30,7 @@ projectors = (
     merges.projector,
     contacts.projector,
     bank_accounts.projector,
+    api_keys.projector,
     audit.projector,
 )
 routes = [
@@ -44,6 +47,8 @@ routes = [
     *contacts.routes,
     *bank_accounts.routes,
     *workspace.routes,
+    *members.routes,
+    *api_keys.routes,
     *audit.routes,
     *health.routes,
 ]

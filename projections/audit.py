@@ -84,7 +84,7 @@ projector = Projector("audit", 2, (audit,), project)
 
 
 class AuditActor(Value):
-    type: str  # user, system, anonymous
+    type: str  # user, api_key, system, anonymous
     id: UUID | None
     name: str | None
 
@@ -164,7 +164,7 @@ def entries(reader: Reader, rows: Sequence[_Row]) -> list[AuditEntry]:
     """The rows as entries: three queries, however many streams they are about."""
     links = reader.links([row.position for row in rows])
     changed = _changed(reader, rows)
-    names = _names(reader, {row.actor_id for row in rows if row.actor_kind == "user"})
+    names = _names(reader, {(row.actor_kind, row.actor_id) for row in rows})
     return [_entry(row, *changed[row.position], links[row.position], names) for row in rows]
 
 
@@ -175,7 +175,7 @@ def _entry(
     link: tuple[bytes, bytes],
     names: dict[UUID, str | None],
 ) -> AuditEntry:
-    known = row.actor_kind == "user"
+    known = row.actor_kind in KINDS
     return AuditEntry(
         seq=row.position,
         at=row.at,
@@ -219,11 +219,10 @@ def _changed(reader: Reader, rows: Sequence[_Row]) -> dict[int, tuple[str | None
     return found
 
 
-def _names(reader: Reader, users: set[UUID]) -> dict[UUID, str | None]:
-    kind = KINDS.get("user")
-    if kind is None or not users:
-        return {}
-    return {user.id: label(user) for user in reader.states([(kind, id) for id in users])}
+def _names(reader: Reader, actors: set[tuple[str, UUID]]) -> dict[UUID, str | None]:
+    """What people and API keys are called; the house and strangers have no name."""
+    known = [(KINDS[kind], id) for kind, id in actors if kind in KINDS]
+    return {it.id: label(it) for it in reader.states(known)} if known else {}
 
 
 def _kind(name: str) -> str:
@@ -278,8 +277,8 @@ def browse(
 ) -> Page[AuditEntry]:
     """List what was done in the workspace, newest first.
 
-    `actor` is a user's id, or `system` or `anonymous`; `q` is looked for in what was
-    recorded, in the action's name and in the reason.
+    `actor` is the id of a user or an API key, or `system` or `anonymous`; `q` is looked for in
+    what was recorded, in the action's name and in the reason.
     """
     rows = _rows(reader)
     if since:
@@ -288,8 +287,8 @@ def browse(
         rows = rows.where(it.at < _aware(until, "?to"))
     if actor:
         kinds = [who for who in actor if who in ("system", "anonymous")]
-        users = [_user(who) for who in actor if who not in kinds]
-        rows = rows.where(or_(any_of(it.actor_kind, kinds), any_of(it.actor_id, users)))
+        ids = [_actor(who) for who in actor if who not in kinds]
+        rows = rows.where(or_(any_of(it.actor_kind, kinds), any_of(it.actor_id, ids)))
     if action:
         rows = rows.where(any_of(it.action, action))
     if resource_type:
@@ -337,11 +336,11 @@ def _aware(at: datetime, pointer: str) -> datetime:
     return at
 
 
-def _user(text: str) -> UUID:
+def _actor(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise BadInput("An actor is a user's id, system or anonymous.", pointer="?actor") from None
+        raise BadInput("An actor is an id, system or anonymous.", pointer="?actor") from None
 
 
 routes = [browse, history]

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from msgspec import UNSET, UnsetType
 
+from zeroinvoice.domain.roles import ALL, ROLES, Role
 from zeroinvoice.domain.session import IDLE, Session
 from zeroinvoice.domain.two_factor import TwoFactor, two_factor_of
 from zeroinvoice.domain.user import User
@@ -43,7 +44,7 @@ class Me(Value, kw_only=True):
     locale: str  # BCP 47
     time_zone: str  # IANA, the workspace's
     workspace: WorkspaceSummary
-    role: str
+    role: Role | None  # null before they joined, as `as_of` may have it
     permissions: list[str]  # "*" is all there are
     two_factor: TwoFactorSummary = TwoFactorSummary()
     sessions: int  # open now
@@ -59,7 +60,8 @@ class Me(Value, kw_only=True):
         sessions: int,
         factor: TwoFactor = TwoFactor(),
     ) -> Self:
-        settings = workspace.settings
+        settings, role = workspace.settings, workspace.role_of(user.id)
+        granted = ROLES[role] if role else frozenset()
         return cls(
             id=user.id,
             email=user.email,
@@ -73,8 +75,8 @@ class Me(Value, kw_only=True):
                 settings.time_zone,
                 settings.fiscal_year_start,
             ),
-            role="owner",
-            permissions=["*"],
+            role=role,
+            permissions=["*"] if granted == ALL else sorted(granted),
             two_factor=TwoFactorSummary.of(factor),
             sessions=sessions,
             created_at=user.created_at,

@@ -121,7 +121,7 @@ class MergeEntry(Value, kw_only=True):
     action: str  # merge, undo
     merge_id: UUID
     at: datetime
-    actor: str  # user, system
+    actor: str  # user, api_key, system
     actor_id: UUID
     primary_id: UUID
     duplicate_ids: list[UUID]

@@ -24,6 +24,7 @@ from zeroinvoice.gateways.vault import Vault, needed
 from zeroinvoice.http import pages
 from zeroinvoice.http.auth import Tokens, authenticate
 from zeroinvoice.http.edge import Edge
+from zeroinvoice.http.key_uses import KeyUses
 from zeroinvoice.http.limits import Limits
 from zeroinvoice.http.paging import paging
 from zeroinvoice.http.passwords import Passwords
@@ -72,6 +73,7 @@ class Parts:
         # By its own name one sees in the database who holds the journal's lock.
         writes = conninfo(database_url, API_ROLE, application="zeroinvoice committer")
         self.committer = Committer(PostgresStore(writes), self.journal.facts_mapper, clock)
+        self.key_uses = KeyUses(self.committer, clock)
         shapes = {it.name: it.version for it in projections.projectors}
         self.books = Books(url, self.journal, self.keyring, shapes, size=READERS)
         self.vault = Vault(MasterKeys(settings.master_keys), self.books.connection)
@@ -124,6 +126,7 @@ def create_app(settings: Settings, database_url: str, *, clock: Clock = system_c
         anyio.to_thread.current_default_thread_limiter().total_tokens = READERS
         parts.books.pool.open()
         parts.committer.start()
+        parts.key_uses.start()
         gc.collect()
         gc.freeze()
         try:
@@ -137,7 +140,7 @@ def create_app(settings: Settings, database_url: str, *, clock: Clock = system_c
     async def writer(request: Request[Any, Any, Any]) -> Writer:
         principal = authenticate(request, parts.tokens)
         parts.limits.workspaces.take(principal.tenant.hex)
-        return Writer(request, parts.committer, principal)
+        return Writer(request, parts.committer, principal, parts.key_uses.note)
 
     async def anyone(request: Request[Any, Any, Any]) -> Writer:
         return Writer(request, parts.committer, None)
@@ -145,7 +148,8 @@ def create_app(settings: Settings, database_url: str, *, clock: Clock = system_c
     async def reader(request: Request[Any, Any, Any]) -> RequestReader:
         principal = authenticate(request, parts.tokens)
         parts.limits.workspaces.take(principal.tenant.hex)
-        return RequestReader(parts.books, principal, parts.clock(), request)
+        noted = parts.key_uses.note
+        return RequestReader(parts.books, principal, parts.clock(), request, noted)
 
     api = Router("/api", route_handlers=[*commands.routes, *projections.routes])
     app = Litestar(

@@ -16,6 +16,7 @@ from customer_operations import CUSTOMERS
 from documents import TOTAL, draft, merged, paid, sent, two_clients, two_sent, written_off
 from offices import PASSWORD, TAX, Office
 from operation import Attempt, Operation, Sent
+from people_operations import PEOPLE
 from records import Records
 
 from zeroinvoice.domain.client import Client
@@ -235,4 +236,5 @@ TABLE = (
     ),
     *CUSTOMERS,
     *ACCESS,
+    *PEOPLE,
 )

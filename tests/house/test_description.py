@@ -76,7 +76,11 @@ def test_every_operation_has_a_name_a_heading_and_its_errors(description: dict[s
         assert re.fullmatch(r"[a-z_0-9]+\.[a-z_0-9]+", operation["operationId"]), where
         assert len(operation["tags"]) == 1, where
         assert operation["summary"].strip(), where
-        assert operation["security"] in ([{"bearer": []}], [{}]), where
+        assert operation["security"] in (
+            [{"bearer": []}, {"api_key": []}],
+            [{"bearer": []}],
+            [{}],
+        ), where
         assert not operation["summary"].endswith("."), where
         for status, answer in operation["responses"].items():
             for kind in answer.get("content", {}):

@@ -109,6 +109,10 @@ GET /api/customers/{client_id}/receivables
 GET /api/audit/logs|GET /api/audit/resource/{resource_type}/{resource_id}/history
 GET /api/health|GET /api/workspace|PATCH /api/workspace
 GET /api/workspace/tax-codes|POST /api/workspace/tax-codes
+GET /api/workspace/members|POST /api/workspace/members
+PATCH /api/workspace/members/{member_id}|DELETE /api/workspace/members/{member_id}
+GET /api/workspace/api-keys|POST /api/workspace/api-keys
+DELETE /api/workspace/api-keys/{key_id}|POST /api/auth/accept-invitation
 """
 
 

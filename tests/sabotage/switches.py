@@ -218,7 +218,9 @@ def code_known_by_its_text(patch: Patch) -> None:
 def errors_passed_over(patch: Patch) -> None:
     """S14: a fact whose fold raises is left out, and the projection goes on."""
 
-    def apply(self: Books, connection: psycopg.Connection[Any], facts: list[Fact]) -> None:
+    def apply(
+        self: Books, connection: psycopg.Connection[Any], facts: list[Fact], *, held: int = 0
+    ) -> None:
         for unit in self._units:
             unit.begin(connection, facts)
         for fact in facts:
@@ -229,7 +231,7 @@ def errors_passed_over(patch: Patch) -> None:
             except Exception:
                 continue
         for unit in self._units:
-            unit.flush()
+            unit.flush(held)
 
     patch(Books, "apply", apply)
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from zeroinvoice.domain.account import Account
+from zeroinvoice.domain.api_key import ApiKey
 from zeroinvoice.domain.bank_accounts import BankAccounts
 from zeroinvoice.domain.client import Client
 from zeroinvoice.domain.contact_book import ContactBook
@@ -23,6 +24,7 @@ from zeroinvoice.kernel.facts import Event, State, events_of
 
 KINDS: dict[str, type[State[Any]]] = {
     "account": Account,
+    "api_key": ApiKey,
     "bank_accounts": BankAccounts,
     "client": Client,
     "contact_book": ContactBook,

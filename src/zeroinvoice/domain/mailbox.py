@@ -7,7 +7,7 @@ from uuid import UUID
 
 from zeroinvoice.kernel.facts import HOUSE, NIL, Event, Events, State
 from zeroinvoice.kernel.ids import house_named
-from zeroinvoice.kernel.refusals import Invalid
+from zeroinvoice.kernel.refusals import Invalid, Refused
 from zeroinvoice.kernel.secrets import Keyring
 
 RESET_LASTS = timedelta(hours=1)
@@ -21,6 +21,10 @@ BEFORE = datetime.min.replace(tzinfo=UTC)
 class AddressClaimed(Event):
     user_id: UUID
     tenant: UUID
+
+
+class AddressReleased(Event):
+    """Whose it was has no account any more; it can be claimed again."""
 
 
 class PasswordResetAsked(Event):
@@ -38,7 +42,9 @@ class StrangerRefused(Event):
     """Somebody tried to log in under an address that nobody has claimed."""
 
 
-MailboxEvent = AddressClaimed | PasswordResetAsked | PasswordResetUsed | StrangerRefused
+MailboxEvent = (
+    AddressClaimed | AddressReleased | PasswordResetAsked | PasswordResetUsed | StrangerRefused
+)
 
 # State
 
@@ -59,6 +65,8 @@ class Mailbox(State[MailboxEvent]):
         match event:
             case AddressClaimed(user_id=user_id, tenant=tenant):
                 return self.but(user_id=user_id, tenant=tenant)
+            case AddressReleased():
+                return self.but(user_id=NIL, tenant=HOUSE, reset=0)
             case PasswordResetAsked():
                 asked_at = (*self.asked_at, self.changed_at or BEFORE)
                 return self.but(reset=self.version, asked_at=asked_at[-MOST_RESETS:])
@@ -72,6 +80,10 @@ class Mailbox(State[MailboxEvent]):
     def claim(self, user_id: UUID, tenant: UUID) -> Events:
         assert not self.claimed, "an address is claimed once"
         yield AddressClaimed(user_id, tenant)
+
+    def release(self) -> Events:
+        if self.claimed:
+            yield AddressReleased()
 
     def ask_reset(self, now: datetime) -> Events:
         """Make a new token, which voids the one before; no more letters than anybody needs."""
@@ -112,6 +124,10 @@ def read_reset_token(keyring: Keyring, token: str) -> tuple[UUID, int]:
         raise bad_token()
     mailbox, version = text.split(".")
     return UUID(mailbox), int(version)
+
+
+def address_taken() -> Refused:
+    return Refused("There is an account with this address already.", code="email_taken")
 
 
 def bad_token() -> Invalid:

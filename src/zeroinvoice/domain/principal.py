@@ -1,4 +1,4 @@
-"""Principals: who a token speaks for, what must stand for it, and what they may do."""
+"""Principals: who a token or a key speaks for, what must stand for it, what they may do."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -6,11 +6,12 @@ from typing import Any
 from uuid import UUID
 
 from zeroinvoice.domain.access import Streams
+from zeroinvoice.domain.api_key import ApiKey, bad_key
 from zeroinvoice.domain.roles import ROLES, Permission
 from zeroinvoice.domain.session import Session
 from zeroinvoice.domain.workspace import Workspace
 from zeroinvoice.kernel.facts import Actor, State
-from zeroinvoice.kernel.refusals import Forbidden, Unauthenticated
+from zeroinvoice.kernel.refusals import Forbidden, Missing, Unauthenticated
 from zeroinvoice.kernel.value import Value
 
 CONFIRMED: frozenset[Permission] = frozenset({"bank_accounts:write"})
@@ -59,12 +60,44 @@ class Entrant(Principal):
             raise Unauthenticated("This login is finished; send the access token it led to.")
 
 
+class KeyHolder(Value):
+    """A program that shows one of a workspace's API keys."""
+
+    key: UUID
+    tenant: UUID
+    token_hash: str
+
+    @property
+    def actor(self) -> Actor:
+        return Actor("api_key", self.key)
+
+    @property
+    def standing(self) -> tuple[tuple[type[State[Any]], UUID], ...]:
+        return ((ApiKey, self.key), (Workspace, self.tenant))
+
+    def admit(self, streams: Streams, needed: Iterable[Permission]) -> None:
+        """Raises `Unauthenticated` unless the key is good, `Forbidden` unless it may do this."""
+        try:
+            key = streams.find(ApiKey, self.key, tenant=self.tenant)
+        except Missing:  # what it names is no key: anybody can write such a token
+            raise bad_key() from None
+        key.assert_good(self.token_hash, streams.now)
+        assert_granted(needed, key.permissions)
+
+
+Asking = Principal | KeyHolder
+
+
 def assert_granted(needed: Iterable[Permission], granted: frozenset[Permission]) -> None:
     """Raises `Forbidden` `not_permitted`, which names what is lacking."""
     for permission in needed:
         if permission not in granted:
-            raise Forbidden(
-                "This is not yours to do; ask somebody who may.",
-                code="not_permitted",
-                permission=permission,
-            )
+            raise not_permitted(permission)
+
+
+def not_permitted(permission: Permission) -> Forbidden:
+    return Forbidden(
+        "This is not yours to do; ask somebody who may.",
+        code="not_permitted",
+        permission=permission,
+    )

@@ -31,6 +31,13 @@ Permission = Literal[
 
 ALL: frozenset[Permission] = frozenset(get_args(Permission))
 READING: frozenset[Permission] = frozenset(it for it in ALL if it.endswith(":read"))
+FOR_KEYS: frozenset[Permission] = ALL - {  # what an API key may be given
+    "account",
+    "members:write",
+    "keys:read",
+    "keys:write",
+    "bank_accounts:write",
+}
 _MEMBER: frozenset[Permission] = frozenset(
     {
         "account",

@@ -14,7 +14,7 @@ HALF_LASTS = timedelta(minutes=5)  # in which a second factor must follow the pa
 FRESH = timedelta(minutes=10)  # for which somebody counts as having just said who they are
 
 EndReason = Literal[
-    "logout", "password_reset", "reuse", "displaced", "wrong_codes", "second_factor"
+    "logout", "password_reset", "reuse", "displaced", "wrong_codes", "second_factor", "removed"
 ]
 
 # Events

@@ -10,7 +10,7 @@ from zeroinvoice.kernel.facts import Event, Events, State
 from zeroinvoice.kernel.ids import house_named
 from zeroinvoice.kernel.refusals import Throttled
 
-Purpose = Literal["login", "registration", "password_reset"]
+Purpose = Literal["login", "registration", "password_reset", "invitation"]
 
 LONGEST = timedelta(minutes=15)  # of one wait, so that nobody is locked out for good
 FORGOTTEN = timedelta(hours=1)  # after the last attempt the count begins anew

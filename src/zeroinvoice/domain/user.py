@@ -66,6 +66,10 @@ class PasswordReset(Event):
     password_hash: str
 
 
+class AccountClosed(Event):
+    """They are no member of their workspace any more; every session ended with it."""
+
+
 UserEvent = (
     UserRegistered
     | LoggedIn
@@ -75,6 +79,7 @@ UserEvent = (
     | SessionRevoked
     | LoginFailed
     | PasswordReset
+    | AccountClosed
 )
 
 # State
@@ -125,6 +130,8 @@ class User(State[UserEvent]):
                 return self
             case PasswordReset(password_hash=password_hash):
                 return self.but(password_hash=password_hash, sessions=(), half=())
+            case AccountClosed():
+                return self.but(sessions=(), half=())
             case _:
                 assert_never(event)
 
@@ -171,6 +178,9 @@ class User(State[UserEvent]):
 
     def reset_password(self, password_hash: str) -> Events:
         yield PasswordReset(password_hash)
+
+    def close(self) -> Events:
+        yield AccountClosed()
 
 
 def check_email(address: str) -> None:

@@ -9,12 +9,13 @@ from zoneinfo import ZoneInfoNotFoundError
 from zeroinvoice.domain.addresses import Address as Address
 from zeroinvoice.domain.addresses import check_email, check_language, check_length
 from zeroinvoice.domain.lines import Tax, TaxRounding, check_tax
+from zeroinvoice.domain.membership import Membership, MembershipEvent
 from zeroinvoice.domain.roles import Role
 from zeroinvoice.domain.series import Chronology, Numbering, Reset
 from zeroinvoice.domain.terms import parse
 from zeroinvoice.kernel.clock import local_day, zone
 from zeroinvoice.kernel.desk import Desk
-from zeroinvoice.kernel.facts import NIL, Event, Events, State
+from zeroinvoice.kernel.facts import Event, Events, State
 from zeroinvoice.kernel.money import minor_units
 from zeroinvoice.kernel.refusals import Invalid, Missing, Refused
 from zeroinvoice.kernel.value import Value
@@ -131,20 +132,26 @@ class TaxCodeRetired(Event):
     code: str
 
 
-WorkspaceEvent = WorkspaceOpened | WorkspaceRevised | TaxCodeDefined | TaxCodeRetired
+WorkspaceEvent = (
+    WorkspaceOpened | WorkspaceRevised | TaxCodeDefined | TaxCodeRetired | MembershipEvent
+)
 
 # State
 
 
 class Workspace(State[WorkspaceEvent]):
-    owner: UUID = NIL
+    membership: Membership = Membership()
     settings: Settings = Settings(name="")
     taxes: tuple[Tax, ...] = ()  # in the order in which they were first defined
 
     def evolve(self, event: WorkspaceEvent) -> Self:
+        if isinstance(event, MembershipEvent):
+            membership = self.membership.evolve(event, self.version, self.changed_at)
+            return self.but(membership=membership)
         match event:
             case WorkspaceOpened(owner=owner, settings=settings):
-                return self.but(owner=owner, settings=settings)
+                membership = Membership().joined(owner, "owner", self.changed_at)
+                return self.but(membership=membership, settings=settings)
             case WorkspaceRevised(settings=settings):
                 return self.but(settings=settings)
             case TaxCodeDefined(tax=tax):
@@ -160,7 +167,8 @@ class Workspace(State[WorkspaceEvent]):
 
     def role_of(self, user: UUID) -> Role | None:
         """What somebody is here; None when they are no member."""
-        return "owner" if user == self.owner else None
+        member = self.membership.members.get(user)
+        return member.role if member else None
 
     def tax(self, code: str) -> Tax:
         """The tax of a code. Raises `Invalid` for one that is not defined."""

@@ -1,4 +1,4 @@
-"""Who asks: access tokens (RFC 9068), the cookie that may carry them, and refresh tokens."""
+"""Who asks: access tokens (RFC 9068), cookies that carry them, refresh tokens, API keys."""
 
 from collections import OrderedDict
 from datetime import datetime, timedelta
@@ -10,7 +10,8 @@ import jwt
 from litestar import Request
 from litestar.datastructures import Cookie
 
-from zeroinvoice.domain.principal import Entrant, Principal
+from zeroinvoice.domain.api_key import PREFIX, digest, place_of
+from zeroinvoice.domain.principal import Asking, Entrant, KeyHolder, Principal
 from zeroinvoice.domain.session import HALF_LASTS, IDLE
 from zeroinvoice.kernel.clock import Clock
 from zeroinvoice.kernel.refusals import Forbidden, Unauthenticated
@@ -18,6 +19,7 @@ from zeroinvoice.kernel.secrets import Keyring
 
 COOKIE = "__Host-zeroinvoice"
 REFRESH_COOKIE = "__Host-zeroinvoice-refresh"
+KEY_HEADER = "x-api-key"
 ISSUER = AUDIENCE = "zeroinvoice"
 REQUIRED = ["sub", "tid", "sid", "jti", "iat", "exp", "ver", "iss", "aud"]
 LONGEST = timedelta(minutes=15)
@@ -121,23 +123,34 @@ class Tokens:
         return UUID(tenant), UUID(session), int(generation)
 
 
-def authenticate(request: Request[Any, Any, Any], tokens: Tokens) -> Principal:
-    """Whom the request's bearer token or cookie speaks for.
+def authenticate(request: Request[Any, Any, Any], tokens: Tokens) -> Asking:
+    """Whom the request's bearer token, API key or cookie speaks for.
 
     A cookie is sent by any page the browser shows, so with a cookie an unsafe method must
     also come from our own origin. Raises `Unauthenticated`, or `Forbidden` for a foreign origin.
     """
-    header = request.headers.get("authorization")
+    header, key = request.headers.get("authorization"), request.headers.get(KEY_HEADER)
+    if key is not None:
+        if header is not None:
+            raise Unauthenticated("Send one of Authorization and X-API-Key.")
+        return key_holder(key.strip())
     if header is not None:
         scheme, _, token = header.partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated("Send the header Authorization: Bearer <token>.")
-        return tokens.principal(token.strip())
+        token = token.strip()
+        return key_holder(token) if token.startswith(PREFIX) else tokens.principal(token)
     cookie = request.cookies.get(COOKIE)
     if cookie is None:
         raise Unauthenticated("Log in and send the access token.")
     assert_same_site(request)
     return tokens.principal(cookie)
+
+
+def key_holder(token: str) -> KeyHolder:
+    """Who shows an API key; whether it is good, its stream says."""
+    tenant, key = place_of(token)
+    return KeyHolder(key, tenant, digest(token))
 
 
 def assert_same_site(request: Request[Any, Any, Any]) -> None:

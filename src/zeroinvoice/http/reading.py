@@ -1,6 +1,7 @@
 """Reading: the reader of a request, with its instant, its position and its 304."""
 
 import re
+from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -8,7 +9,7 @@ from uuid import UUID
 from litestar import Request
 from litestar.di import NamedDependency
 
-from zeroinvoice.domain.principal import Principal
+from zeroinvoice.domain.principal import Asking, Principal, not_permitted
 from zeroinvoice.domain.workspace import Workspace
 from zeroinvoice.http.bodies import check_text
 from zeroinvoice.http.edge import told
@@ -27,7 +28,12 @@ class RequestReader(Reader):
     """A reader that knows who asks."""
 
     def __init__(
-        self, books: Books, principal: Principal, now: datetime, request: Request[Any, Any, Any]
+        self,
+        books: Books,
+        principal: Asking,
+        now: datetime,
+        request: Request[Any, Any, Any],
+        admitted: Callable[[Asking], None] = lambda _: None,
     ) -> None:
         for name, value in request.query_params.multi_items():
             check_text(value, f"?{name}")
@@ -38,16 +44,20 @@ class RequestReader(Reader):
         as_of = request.query_params.get("as_of")
         self.as_of_day = _day(as_of) if as_of and request.route_handler.opt.get(BY_DAY) else None
         self._told = told(request.scope)
-        needed = permissions(request.route_handler)
+        self._needed, self._admitted = permissions(request.route_handler), admitted
         super().__init__(
             books,
             principal.tenant,
             now,
             standing=principal.standing,
-            admit=lambda it: principal.admit(it, needed),
+            admit=self._let_in,
             min_position=_position(request.headers.get("x-min-position")),
             as_of=instant(as_of, now) if as_of and self.as_of_day is None else None,
         )
+
+    def _let_in(self, streams: Reader) -> None:
+        self.principal.admit(streams, self._needed)
+        self._admitted(self.principal)
 
     def shows(self, version: int | None, lag: int) -> None:
         self._told.version, self._told.lag = version, max(lag, self._told.lag)
@@ -76,7 +86,15 @@ class RequestReader(Reader):
 
     @property
     def user(self) -> UUID:
-        return self.principal.user
+        return self.person.user
+
+    @property
+    def person(self) -> Principal:
+        """The person who asks. Raises `Forbidden` for an API key, which is nobody's account."""
+        if not isinstance(self.principal, Principal):
+            self._enter()  # a bad one is told so
+            raise not_permitted("account")
+        return self.principal
 
 
 def check_day(day: date, pointer: str) -> None:

@@ -10,7 +10,7 @@ from litestar.exceptions import ClientException
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 
-from zeroinvoice.domain.roles import ALL, Permission
+from zeroinvoice.domain.roles import ALL, FOR_KEYS, Permission
 from zeroinvoice.http.bodies import decoded
 from zeroinvoice.http.problems import documented
 
@@ -74,10 +74,18 @@ def _described(path: str | list[str], function: Callable[..., Any], may: May) ->
         "may": may,
         "operation_id": operation_id,
         "tags": [_tag(path)],
-        "security": [{"bearer": []}] if inside else [{}],
+        "security": _security(may),
         "summary": " ".join(summary.split()).rstrip("."),
         "description": " ".join(more.split()) or None,
     }
+
+
+def _security(may: May) -> list[dict[str, list[str]]]:
+    """What may be sent to be let in; an API key only where one can be permitted."""
+    if may == "anybody":
+        return [{}]
+    keys: list[dict[str, list[str]]] = [{"api_key": []}] if may in FOR_KEYS else []
+    return [{"bearer": []}, *keys]
 
 
 def get(

@@ -39,6 +39,11 @@ EXAMPLES: dict[str, dict[str, Any]] = {  # a body each, by operation
         "address": "123 Main St, San Francisco, CA 94102",
         "currency": "USD",
     },
+    "members.invite": {"email": "colleague@example.com", "role": "accountant"},
+    "api_keys.issue": {
+        "name": "Web shop",
+        "permissions": ["clients:read", "invoices:read", "invoices:write"],
+    },
     "contacts.add": {
         "first_name": "Jane",
         "last_name": "Doe",
@@ -91,12 +96,18 @@ def described() -> OpenAPIConfig:
         bearer_format="JWT",
         description="The `access_token` that a login answers with.",
     )
+    key = SecurityScheme(
+        type="apiKey",
+        name="X-API-Key",
+        security_scheme_in="header",
+        description="An API key of the workspace; `Authorization: Bearer` takes it, too.",
+    )
     return OpenAPIConfig(
         title="ZeroInvoice API",
         version="0.1.0",
         description=DESCRIPTION,
         path="/schema",
-        components=Components(security_schemes={"bearer": bearer}),
+        components=Components(security_schemes={"bearer": bearer, "api_key": key}),
         render_plugins=[Exemplified()],
     )
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from litestar import Request
 from litestar.di import NamedDependency
 
-from zeroinvoice.domain.principal import Principal
+from zeroinvoice.domain.principal import Asking, Principal, not_permitted
 from zeroinvoice.domain.roles import Permission
 from zeroinvoice.http.edge import request_id, told
 from zeroinvoice.http.routes import permissions
@@ -32,11 +32,13 @@ class Writer:
         self,
         request: Request[Any, Any, Any],
         committer: Committer,
-        principal: Principal | None,
+        principal: Asking | None,
+        admitted: Callable[[Asking], None] = lambda _: None,
     ) -> None:
         self._request = request
         self._committer = committer
         self._principal = principal
+        self._admitted = admitted  # told whom it was who was let in
         self._needed: list[Permission] = [*permissions(request.route_handler)]
 
     @property
@@ -45,7 +47,10 @@ class Writer:
 
     @property
     def principal(self) -> Principal:
+        """The person who asks. Raises `Forbidden` for an API key, which is nobody's account."""
         assert self._principal is not None, "this route is for those who are logged in"
+        if not isinstance(self._principal, Principal):
+            raise not_permitted("account")
         return self._principal
 
     @property
@@ -90,6 +95,7 @@ class Writer:
 
             def guard(desk: Desk) -> None:
                 principal.admit(desk, needed)
+                self._admitted(principal)
 
         command = Command(
             tenant,
@@ -131,9 +137,9 @@ class Writer:
         text = header[1:-1] if len(header) > 2 and header[0] == header[-1] == '"' else header
         if _KEY.fullmatch(text) is None:
             raise BadInput("An Idempotency-Key has 1 to 255 visible ASCII characters.")
-        user = self._principal.user if self._principal else HOUSE
+        who = self._principal.actor.id if self._principal else HOUSE
         path = request.scope["path"].rstrip("/")
-        scope = "\n".join((self.tenant.hex, user.hex, request.method, path, text))
+        scope = "\n".join((self.tenant.hex, who.hex, request.method, path, text))
         query = "&".join(sorted(request.scope["query_string"].decode("latin-1").split("&")))
         content = request.headers.get("content-type", "")
         used = hashlib.sha256("\n".join((query, content, bound)).encode())

@@ -27,9 +27,9 @@ E = TypeVar("E", bound=Event)
 
 
 class Actor(Value):
-    """Who asks: a person with an account, the house itself, or nobody we know."""
+    """Who asks: a person with an account, an API key, the house itself, or nobody we know."""
 
-    kind: Literal["user", "system", "anonymous"]
+    kind: Literal["user", "system", "anonymous", "api_key"]
     id: UUID = NIL
 
 

@@ -18,6 +18,8 @@ from zeroinvoice.domain.bank_accounts import (
 from zeroinvoice.domain.client import Client
 from zeroinvoice.domain.contact_book import ContactBook, contact_book_of
 from zeroinvoice.domain.mailbox import RESET_LASTS, Mailbox, PasswordResetAsked, reset_token
+from zeroinvoice.domain.membership import INVITATION_LASTS, MemberInvited, invitation_token
+from zeroinvoice.domain.roles import Role
 from zeroinvoice.domain.two_factor import (
     FEW,
     BackupCodeUsed,
@@ -43,6 +45,15 @@ Open this link within one hour to choose one:
 {link}
 
 If it was not you, do nothing: your password stays as it is.
+"""
+
+INVITED = """You are invited to {workspace}, which keeps its invoices with us, as {role}.
+
+Open this link within three days to choose a password and join:
+
+{link}
+
+If you do not know {workspace}, do nothing.
 """
 
 CHANGED = """The password of your account was set anew on {when}, by a link we mailed to you.
@@ -104,6 +115,7 @@ class Letters:
         event.__name__
         for event in (
             PasswordResetAsked,
+            MemberInvited,
             PasswordReset,
             LoggedIn,
             SessionRevoked,
@@ -130,6 +142,8 @@ class Letters:
         match fact.event:
             case PasswordResetAsked():
                 return await self._reset(fact, look)
+            case MemberInvited():
+                return await self._invitation(fact, fact.event, look)
             case PasswordReset():
                 return [await self._notice(fact, look, "Your password was changed", CHANGED)]
             case LoggedIn(new_device=True):
@@ -171,6 +185,19 @@ class Letters:
         user = await look(User, mailbox.tenant, mailbox.user_id)
         return [self._letter(fact, user.email, "Set a new password", text, RESET_LASTS)]
 
+    async def _invitation(self, fact: Fact, event: MemberInvited, look: Look) -> list[Action]:
+        workspace = await look(Workspace, fact.tenant, fact.stream)
+        asked = workspace.membership.invitations.get(event.member_id)
+        if asked is None or asked.version != fact.version:
+            return []  # taken back or accepted, or a later letter has made this one void
+        token = invitation_token(self._keyring, fact.tenant, event.member_id, fact.version)
+        text = INVITED.format(
+            workspace=_printable(workspace.settings.name),
+            role=_called(asked.role),
+            link=f"{self._public_url}/accept-invitation?token={token}",
+        )
+        return [self._letter(fact, asked.email, "You are invited", text, INVITATION_LASTS)]
+
     async def _factor(
         self, fact: Fact, look: Look, subject: str, text: str, left: int | None = None
     ) -> list[Action]:
@@ -190,10 +217,9 @@ class Letters:
     ) -> Action:
         user = await look(User, fact.tenant, user_id or fact.stream)
         workspace = await look(Workspace, fact.tenant, fact.tenant)
-        agent = "".join(c for c in fact.origin.agent or "unknown" if c.isprintable())
         text = text.format(
             when=_when(fact.at, workspace.settings.time_zone),
-            agent=agent[:100],
+            agent=_printable(fact.origin.agent or "unknown"),
             ip=fact.origin.ip or "unknown",
             home=self._public_url,
             left=left or "none",
@@ -234,6 +260,15 @@ def _named(accounts: BankAccounts, account_id: UUID | None) -> str:
             masked = it.number.masked
             return f"{masked.iban or masked.account_number}, {it.details.account_holder}"
     return "one that was removed again since"
+
+
+def _printable(text: str) -> str:
+    """What others wrote, as far as it may stand in a letter of ours."""
+    return "".join(c for c in text if c.isprintable())[:100]
+
+
+def _called(role: Role) -> str:
+    return f"an {role}" if role[0] in "ao" else f"a {role}"
 
 
 def _key(stream: UUID, version: int) -> str:

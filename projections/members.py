@@ -1,0 +1,64 @@
+"""Members: who belongs to the workspace and who is invited, read from their streams."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from zeroinvoice.domain.roles import Role
+from zeroinvoice.domain.user import User
+from zeroinvoice.domain.workspace import Workspace
+from zeroinvoice.http.reading import Reading
+from zeroinvoice.http.routes import get
+from zeroinvoice.kernel.value import Value
+from zeroinvoice.readside.paging import Page
+
+Status = Literal["active", "invited", "expired"]  # expired: the letter's link is void by now
+
+# Views
+
+
+class MemberView(Value, kw_only=True):
+    """Somebody who belongs to the workspace, or is asked to."""
+
+    id: UUID
+    full_name: str | None  # null until they accept
+    email: str | None
+    role: Role
+    status: Status
+    since: datetime  # joined, or invited last
+    expires_at: datetime | None  # of the invitation
+
+    @classmethod
+    def of(cls, workspace: Workspace, id: UUID, user: User, now: datetime) -> "MemberView":
+        """A member's view takes their user; that of an invitation a blank one."""
+        asked = workspace.membership.invitations.get(id)
+        known = asked or workspace.membership.members[id]
+        status: Status = "active"
+        if asked:
+            status = "invited" if now <= asked.until else "expired"
+        return cls(
+            id=id,
+            full_name=user.full_name or None,
+            email=asked.email if asked else user.email or None,
+            role=known.role,
+            status=status,
+            since=known.since,
+            expires_at=asked.until if asked else None,
+        )
+
+
+# Routes
+
+
+@get("/workspace/members", may="members:read")
+def browse(reader: Reading) -> Page[MemberView]:
+    """List who belongs to the workspace, then who is invited, the longest there first."""
+    workspace, now = reader.state(Workspace, reader.tenant), reader.as_of or reader.now
+    reader.follows_more()  # names are the users' own
+    ids = [*workspace.membership.members, *workspace.membership.invitations]
+    reader.states([(User, id) for id in ids])
+    views = [MemberView.of(workspace, id, reader.find(User, id), now) for id in ids]
+    return Page(sorted(views, key=lambda it: (it.status != "active", it.since, it.id)))
+
+
+routes = [browse]

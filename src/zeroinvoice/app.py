@@ -57,7 +57,7 @@ class Parts:
         )
         self.settings = settings
         self.clock = clock
-        self.keyring = Keyring(settings.secret)
+        self.keyring = Keyring(*settings.secret_keys)
         self.journal = Journal.at(url)
         lasts = timedelta(minutes=settings.access_token_minutes)
         self.tokens = Tokens(self.keyring, clock, lasts)

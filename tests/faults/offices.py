@@ -48,7 +48,7 @@ class Office:
         self.tenant, self.user, self.session = new_id(), new_id(), new_id()
         self.email = f"{self.user.hex}@example.com"  # of the one who can log in
         hashed = asyncio.run(Passwords().hash(PASSWORD))
-        self._keyring = Keyring(installation.settings.secret)
+        self._keyring = Keyring(*installation.settings.secret_keys)
         self._headers: tuple[float, dict[str, str]] = (0.0, {})
         self._turn = 0
 

@@ -22,6 +22,14 @@ ISSUER = AUDIENCE = "zeroinvoice"
 REQUIRED = ["sub", "tid", "sid", "jti", "iat", "exp", "ver", "iss", "aud"]
 LONGEST = timedelta(minutes=15)
 CACHED = 10_000  # checked tokens kept until they expire
+UNSOUND = (
+    jwt.InvalidTokenError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+)
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -31,7 +39,9 @@ class Tokens:
     def __init__(self, keyring: Keyring, clock: Clock, lasts: timedelta = LONGEST) -> None:
         assert lasts <= LONGEST, "an access token lasts at most 15 minutes"
         self._keyring = keyring
-        self._key = keyring.key("access-token")
+        named = zip(keyring.keys("access-token-name"), keyring.keys("access-token"), strict=True)
+        self._keys = {name.hex()[:16]: key for name, key in named}
+        self._current = next(iter(self._keys))
         self._clock = clock
         self.lasts = lasts
         self._checked: OrderedDict[str, Principal] = OrderedDict()
@@ -49,7 +59,8 @@ class Tokens:
             "iat": int(now.timestamp()),
             "exp": int((now + self.lasts).timestamp()),
         }
-        return jwt.encode(claims, self._key, algorithm="HS256", headers={"typ": "at+jwt"})
+        headers = {"typ": "at+jwt", "kid": self._current}
+        return jwt.encode(claims, self._keys[self._current], algorithm="HS256", headers=headers)
 
     def principal(self, token: str) -> Principal:
         """Whom a token speaks for. Raises `Unauthenticated` for all but a sound, live one."""
@@ -66,11 +77,12 @@ class Tokens:
 
     def _check(self, token: str) -> Principal:
         try:
-            if jwt.get_unverified_header(token).get("typ") != "at+jwt":
+            header = jwt.get_unverified_header(token)
+            if header.get("typ") != "at+jwt":
                 raise Unauthenticated("This is not an access token.")
             claims = jwt.decode(
                 token,
-                self._key,
+                self._keys[header["kid"]],  # nothing but the name of one of these keys
                 algorithms=["HS256"],
                 audience=AUDIENCE,
                 issuer=ISSUER,
@@ -85,7 +97,7 @@ class Tokens:
                 UUID(claims["sid"]),
                 datetime.fromtimestamp(expires, self._clock().tzinfo),
             )
-        except (jwt.InvalidTokenError, ValueError, TypeError, AttributeError, OverflowError):
+        except UNSOUND:
             raise Unauthenticated("The access token is not valid.") from None
 
     def refresh(self, tenant: UUID, session: UUID, generation: int) -> str:

@@ -41,7 +41,7 @@ bench: $(for_dev) ## Measure speed and memory
 crash: $(for_dev) ## Break everything for hours, stage by stage: make crash S="--stages soak --soak-minutes 5"
 	PYTHONPATH=tests/bench $(python) tests/faults/crash.py $(S)
 
-sabotage: $(for_dev) ## Break the program in ten ways; a test must notice each (some: make sabotage S="S1 S7")
+sabotage: $(for_dev) ## Break the program in twelve ways; a test must notice each (some: make sabotage S="S1 S7")
 	$(python) tests/sabotage/run.py $(S)
 
 events: $(for_dev) ## Write the catalogue of events (docs/events.md); add golden lines for new ones

@@ -165,7 +165,11 @@ async def remove(
 
 
 async def _commit(
-    writer: Writer, client_id: UUID, decision: Callable[[Desk], T], *, bound: str = ""
+    writer: Writer,
+    client_id: UUID,
+    decision: Callable[[Desk], T],
+    *,
+    bound: str | tuple[str, ...] = "",
 ) -> T:
     accounts = bank_accounts_of(writer.tenant, client_id)
     wants: list[tuple[Any, UUID]] = [(BankAccounts, accounts), (Client, client_id)]

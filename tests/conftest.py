@@ -31,7 +31,8 @@ from zeroinvoice.gateways.sealing import MasterKeys
 from zeroinvoice.gateways.vault import Vault
 from zeroinvoice.journal.application import Journal
 from zeroinvoice.journal.committer import Command
-from zeroinvoice.journal.schema import API_ROLE, conninfo, migrate
+from zeroinvoice.journal.fence import READ_ROLE, within
+from zeroinvoice.journal.schema import conninfo, migrate
 from zeroinvoice.kernel.desk import Desk
 from zeroinvoice.kernel.facts import Actor, Fact, Origin
 from zeroinvoice.kernel.ids import new_id
@@ -265,9 +266,9 @@ def vault(house: House) -> Vault:
     """The house's vault, as its API reads it."""
 
     @contextmanager
-    def connection() -> Iterator[psycopg.Connection[Any]]:
-        url = conninfo(house.database_url, API_ROLE, application="vault test")
-        with psycopg.connect(url, autocommit=True) as it:
+    def connection(tenant: UUID) -> Iterator[psycopg.Connection[Any]]:
+        url = conninfo(house.database_url, READ_ROLE, application="vault test")
+        with psycopg.connect(url, autocommit=True) as it, within(it, tenant):
             yield it
 
     return Vault(MasterKeys(house.settings.master_keys), connection)

@@ -35,6 +35,7 @@ from zeroinvoice.http.schema import ExactSchema, described
 from zeroinvoice.http.writing import Writer
 from zeroinvoice.journal.application import Journal
 from zeroinvoice.journal.committer import Committer
+from zeroinvoice.journal.fence import READ_ROLE, searched_by_scan
 from zeroinvoice.journal.schema import API_ROLE, assert_safe, conninfo
 from zeroinvoice.journal.store import PostgresStore
 from zeroinvoice.kernel.clock import Clock, system_clock
@@ -57,28 +58,29 @@ class Parts:
     """What one process of the API is put together from."""
 
     def __init__(self, settings: Settings, database_url: str, clock: Clock) -> None:
-        url = conninfo(
-            database_url,
-            API_ROLE,
-            application="zeroinvoice api",
-            statement_ms=round(LONGEST * 1000),
+        longest = round(LONGEST * 1000)
+        reads = conninfo(
+            database_url, READ_ROLE, application="zeroinvoice api", statement_ms=longest
         )
         self.settings = settings
         self.clock = clock
-        self.keyring = Keyring(settings.secret)
-        self.journal = Journal.at(url)
+        self.keyring = Keyring(*settings.secret_keys)
         lasts = timedelta(minutes=settings.access_token_minutes)
         self.tokens = Tokens(self.keyring, clock, lasts)
         self.passwords = Passwords()
         # By its own name one sees in the database who holds the journal's lock.
         writes = conninfo(database_url, API_ROLE, application="zeroinvoice committer")
+        self.journal = Journal.at(writes)
         self.committer = Committer(PostgresStore(writes), self.journal.facts_mapper, clock)
         self.key_uses = KeyUses(self.committer, clock)
         shapes = {it.name: it.version for it in projections.projectors}
-        self.books = Books(url, self.journal, self.keyring, shapes, size=READERS)
-        self.vault = Vault(MasterKeys(settings.master_keys), self.books.connection)
+        self.books = Books(reads, self.journal, self.keyring, shapes, size=READERS)
+        self.vault = Vault(MasterKeys(settings.master_keys), self.books.within)
         self.limits = Limits(settings, Attempts(self.books.connection))
-        self.pulse = Pulse(url, shapes, lambda: self.committer.accepting, settings.data)
+        looks = conninfo(
+            database_url, API_ROLE, application="zeroinvoice health", statement_ms=longest
+        )
+        self.pulse = Pulse(looks, shapes, lambda: self.committer.accepting, settings.data)
 
 
 def run(settings: Settings, database_url: str) -> None:
@@ -93,6 +95,8 @@ def run(settings: Settings, database_url: str) -> None:
         for it in needed(connection):
             if it.master not in masters:
                 log.error("master key missing", master=it.master, unreadable_keys=it.keys)
+        if slow := searched_by_scan(connection):
+            log.warning("searches look at every row of their tenant", not_leakproof=slow)
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family) as bound:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -252,7 +252,7 @@ def sign_heads(tenant: UUID | None) -> None:
     from zeroinvoice.kernel.secrets import Keyring
 
     settings = read_settings()
-    signer, growing = Signer(Keyring(settings.secret)), Growing()
+    signer, growing = Signer(Keyring(*settings.secret_keys)), Growing()
     with database(settings) as url:
         journal = Journal.at(url)
         for row in journal.every_row():

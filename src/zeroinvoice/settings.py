@@ -12,6 +12,7 @@ from zeroinvoice.kernel.value import Value
 
 T = TypeVar("T")
 
+FEWEST_VALUES = 12  # of bytes in a key; of 32 drawn by chance there are about 30
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
@@ -30,8 +31,9 @@ class Settings(Value):
     smtp_url: str | None  # SMTP_URL: smtp://… or smtps://…; None writes mails to `mail_dir`
     mail_from: str  # MAIL_FROM: the sender of every mail, RFC 5322
     public_url: str  # PUBLIC_URL: how the outside reaches us, without a slash at its end
-    secret: bytes  # ZEROINVOICE_SECRET: in hex, at least 32 bytes; else kept in data/secret.key
-    # ZEROINVOICE_MASTER_KEY: as the secret, the current one first; else kept in data/master.key
+    # ZEROINVOICE_SECRET and ZEROINVOICE_MASTER_KEY: in hex, at least 32 bytes each, the current
+    # one first; else kept in data/secret.key and data/master.key
+    secret_keys: tuple[bytes, ...]
     master_keys: tuple[bytes, ...]
     log_level: str  # LOG_LEVEL: one of LOG_LEVELS
     access_token_minutes: int  # ACCESS_TOKEN_MINUTES: 1 to 15
@@ -64,7 +66,7 @@ class Settings(Value):
             smtp_url=given.url("SMTP_URL", ("smtp", "smtps")),
             mail_from=given.address("MAIL_FROM", "ZeroInvoice <zeroinvoice@localhost>"),
             public_url=given.url("PUBLIC_URL", ("http", "https")) or local_url(host, port),
-            secret=given.key("ZEROINVOICE_SECRET", data / "secret.key"),
+            secret_keys=given.keys("ZEROINVOICE_SECRET", data / "secret.key"),
             master_keys=given.keys("ZEROINVOICE_MASTER_KEY", data / "master.key"),
             log_level=given.one_of("LOG_LEVEL", LOG_LEVELS, "info"),
             access_token_minutes=given.whole("ACCESS_TOKEN_MINUTES", 15, least=1, most=15),
@@ -103,7 +105,7 @@ class Settings(Value):
             "SMTP_URL": self.smtp_url or "",
             "MAIL_FROM": self.mail_from,
             "PUBLIC_URL": self.public_url,
-            "ZEROINVOICE_SECRET": self.secret.hex(),
+            "ZEROINVOICE_SECRET": ",".join(it.hex() for it in self.secret_keys),
             "ZEROINVOICE_MASTER_KEY": ",".join(it.hex() for it in self.master_keys),
             "LOG_LEVEL": self.log_level,
             "ACCESS_TOKEN_MINUTES": str(self.access_token_minutes),
@@ -181,12 +183,6 @@ class _Given:
         # Others may pass through, never look around: as root, Postgres is another user.
         return _tried(lambda: _made(path), f"{name}: the folder {path} cannot be made or entered")
 
-    def key(self, name: str, path: Path) -> bytes:
-        first, *more = self.keys(name, path)
-        if more:
-            raise BadSetting(f"{name} must be one key, not {len(more) + 1}.")
-        return first
-
     def keys(self, name: str, path: Path) -> tuple[bytes, ...]:
         """One key, or several with commas or blanks between them."""
         if text := self.text(name, ""):
@@ -197,7 +193,16 @@ class _Given:
         found = re.split(r"[\s,]+", text)
         if not all(re.fullmatch("([0-9a-fA-F]{2}){32,}", it) for it in found):
             raise BadSetting(f"{where} must hold at least 32 bytes as hexadecimal digits.")
-        return tuple(bytes.fromhex(it) for it in found)
+        keys = tuple(bytes.fromhex(it) for it in found)
+        if any(_weak(key) for key in keys):
+            raise BadSetting(f"{where} must be drawn by chance, as by: openssl rand -hex 32.")
+        return keys
+
+
+def _weak(key: bytes) -> bool:
+    """Whether a key repeats itself, as none does that was drawn by chance."""
+    few = len(set(key)) < FEWEST_VALUES
+    return few or any(key.startswith(key[n:]) for n in range(1, len(key) // 2 + 1))
 
 
 def _tried(act: Callable[[], T], message: str) -> T:

@@ -15,7 +15,8 @@ from zeroinvoice.domain.bank_accounts import BankAccountAdded, bank_accounts_of
 from zeroinvoice.domain.bank_numbers import bound_to
 from zeroinvoice.gateways.sealing import MasterKeys
 from zeroinvoice.gateways.vault import Vault, rotate
-from zeroinvoice.journal.schema import API_ROLE, KEEPER_ROLE, conninfo
+from zeroinvoice.journal.fence import READ_ROLE, within
+from zeroinvoice.journal.schema import KEEPER_ROLE, conninfo
 
 OLD, NEW = secrets.token_hex(32), secrets.token_hex(32)
 
@@ -30,9 +31,9 @@ def readable(house: Any, tenant: UUID, client: str, *keys: str) -> int:
     """How many of a client's numbers open with some master keys."""
 
     @contextmanager
-    def connection() -> Iterator[psycopg.Connection[Any]]:
-        url = conninfo(house.database_url, API_ROLE, application="test")
-        with psycopg.connect(url, autocommit=True) as it:
+    def connection(tenant: UUID) -> Iterator[psycopg.Connection[Any]]:
+        url = conninfo(house.database_url, READ_ROLE, application="test")
+        with psycopg.connect(url, autocommit=True) as it, within(it, tenant):
             yield it
 
     vault = Vault(MasterKeys([bytes.fromhex(key) for key in keys]), connection)

@@ -11,7 +11,8 @@ import psycopg
 import pytest
 
 from zeroinvoice.gateways.attempts import FORGET, Attempts
-from zeroinvoice.journal.schema import API_ROLE, WORK_ROLE, conninfo
+from zeroinvoice.journal.fence import READ_ROLE
+from zeroinvoice.journal.schema import WORK_ROLE, conninfo
 from zeroinvoice.kernel.refusals import Throttled
 
 LOGIN = {"username": "nobody@example.com", "password": "wrong horse battery"}
@@ -31,7 +32,7 @@ def tried(url: str, path: str, count: int, address: str = "", **sent: Any) -> li
 
 def test_attempts_are_counted_exactly_by_all_processes_together(house: Any) -> None:
     """T7: four processes do not let four times as many through."""
-    url = conninfo(house.database_url, API_ROLE, application="limits test")
+    url = conninfo(house.database_url, READ_ROLE, application="limits test")
     seen: Counter[bool] = Counter()
     gate = threading.Barrier(4)
 
@@ -107,7 +108,7 @@ def test_a_workspace_that_asks_too_often_is_turned_away_alone(
 
 def test_what_was_counted_is_forgotten_in_time(house: Any) -> None:
     """The table holds the last minute, and no address in clear."""
-    api = conninfo(house.database_url, API_ROLE, application="limits test")
+    api = conninfo(house.database_url, READ_ROLE, application="limits test")
     with psycopg.connect(api, autocommit=True) as connection:
         Attempts(lambda: nullcontext(connection)).take("test", "198.51.100.8", 1_000_000)
     work = conninfo(house.database_url, WORK_ROLE, application="limits test")

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given
@@ -136,6 +136,20 @@ def test_a_reset_token_names_its_mailbox_and_version(mailbox: Any, version: int)
 
 
 # Users
+
+
+def test_a_device_is_known_under_a_former_key_and_from_then_on_under_the_new_one() -> None:
+    """T45: nobody is warned of a device only because a key was rotated."""
+    old, both, new = KEYRING, Keyring(b"n" * 32, b"k" * 32), Keyring(b"n" * 32)
+    before, during, after = (Caller.of("192.0.2.1", "Browser", it) for it in (old, both, new))
+    user = User.after(registered.but(device=before.device))
+    (entered,) = user.log_in(UUID(int=1), during.device, NOW, formerly=during.formerly)
+    assert entered == LoggedIn(UUID(int=1), after.device, False, None)
+    user = user.told(entered, NOW)
+    (again,) = user.log_in(UUID(int=2), after.device, NOW, formerly=after.formerly)
+    assert not again.new_device
+    (unknown,) = User.after(registered).log_in(UUID(int=3), during.device, NOW)
+    assert unknown.new_device
 
 
 def test_a_login_from_an_unknown_device_says_so() -> None:

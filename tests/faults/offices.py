@@ -26,6 +26,7 @@ from zeroinvoice.http.auth import Tokens
 from zeroinvoice.http.passwords import Passwords
 from zeroinvoice.journal.application import Journal
 from zeroinvoice.journal.committer import Command, Committer
+from zeroinvoice.journal.fence import READ_ROLE, within
 from zeroinvoice.journal.schema import API_ROLE, conninfo
 from zeroinvoice.journal.store import PostgresStore
 from zeroinvoice.kernel.clock import system_clock
@@ -52,7 +53,7 @@ class Office:
         self.tenant, self.user, self.session = new_id(), new_id(), new_id()
         self.email = f"{self.user.hex}@example.com"  # of the one who can log in
         self.hashed = asyncio.run(Passwords().hash(PASSWORD))
-        self.keyring = Keyring(installation.settings.secret)
+        self.keyring = Keyring(*installation.settings.secret_keys)
         self.tokens = Tokens(self.keyring, system_clock)
         self._vault = Vault(MasterKeys(installation.settings.master_keys), self._connected)
         self._keys: dict[UUID, FactorKeys] = {}
@@ -120,9 +121,9 @@ class Office:
         return self._keys[user]
 
     @contextlib.contextmanager
-    def _connected(self) -> Iterator[psycopg.Connection[Any]]:
-        url = conninfo(self.installation.database(), API_ROLE, application="faults clerk")
-        with psycopg.connect(url, autocommit=True) as connection:
+    def _connected(self, tenant: UUID) -> Iterator[psycopg.Connection[Any]]:
+        url = conninfo(self.installation.database(), READ_ROLE, application="faults clerk")
+        with psycopg.connect(url, autocommit=True) as connection, within(connection, tenant):
             yield connection
 
     def decide(self, decisions: Sequence[Callable[[Desk], T]]) -> list[T]:

@@ -16,11 +16,12 @@ from zeroinvoice.cli import cli
 from zeroinvoice.gateways import vault as gateway
 from zeroinvoice.gateways.sealing import MasterKeys
 from zeroinvoice.gateways.vault import Shredder, Vault, needed, rotate
+from zeroinvoice.journal.fence import READ_ROLE, within
 from zeroinvoice.journal.schema import API_ROLE, KEEPER_ROLE, WORK_ROLE, conninfo, migrate
 from zeroinvoice.kernel.clock import system_clock
 from zeroinvoice.kernel.refusals import Refused, Unavailable
 
-OLD, NEW = bytes([1] * 32), bytes([2] * 32)
+OLD, NEW = bytes(range(32)), bytes(range(32, 64))
 TENANT = UUID(int=1)
 
 
@@ -36,9 +37,9 @@ def opened(url: str, *keys: bytes) -> Vault:
     """The vault as a process of the API has it."""
 
     @contextmanager
-    def connection() -> Iterator[psycopg.Connection[Any]]:
-        api = conninfo(url, API_ROLE, application="vault test")
-        with psycopg.connect(api, autocommit=True) as it:
+    def connection(tenant: UUID) -> Iterator[psycopg.Connection[Any]]:
+        reads = conninfo(url, READ_ROLE, application="vault test")
+        with psycopg.connect(reads, autocommit=True) as it, within(it, tenant):
             yield it
 
     return Vault(MasterKeys(keys or (OLD,)), connection)

@@ -9,6 +9,7 @@ from uuid import uuid4
 import jwt
 import pytest
 
+from zeroinvoice.domain.mailbox import reset_token
 from zeroinvoice.http.auth import Tokens
 from zeroinvoice.kernel.refusals import Unauthenticated
 from zeroinvoice.kernel.secrets import Keyring
@@ -16,6 +17,8 @@ from zeroinvoice.kernel.secrets import Keyring
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 KEYRING = Keyring(b"k" * 32)
 KEY = KEYRING.key("access-token")
+KID = KEYRING.key("access-token-name").hex()[:16]
+FORMER = Keyring(b"f" * 32)
 USER, TENANT, SESSION = uuid4(), uuid4(), uuid4()
 
 
@@ -45,7 +48,7 @@ def claims(**changes: Any) -> dict[str, Any]:
 
 
 def signed(said: dict[str, Any], *, key: bytes = KEY, **header: Any) -> str:
-    return jwt.encode(said, key, "HS256", headers={"typ": "at+jwt", **header})
+    return jwt.encode(said, key, "HS256", headers={"typ": "at+jwt", "kid": KID, **header})
 
 
 def unsigned(said: dict[str, Any], header: dict[str, Any], signature: str = "") -> str:
@@ -63,20 +66,30 @@ def test_a_sound_token_speaks_for_its_user(tokens: Tokens) -> None:
 
 ALIEN = int(NOW.timestamp())
 FORGED = {
-    "alg none": unsigned(claims(), {"alg": "none", "typ": "at+jwt"}),
-    "alg None": unsigned(claims(), {"alg": "None", "typ": "at+jwt"}),
-    "no alg": unsigned(claims(), {"typ": "at+jwt"}),
-    "alg RS256": unsigned(claims(), {"alg": "RS256", "typ": "at+jwt"}, "AAAA"),
-    "alg HS512": jwt.encode(claims(), KEY * 2, "HS512", headers={"typ": "at+jwt"}),
+    "alg none": unsigned(claims(), {"alg": "none", "typ": "at+jwt", "kid": KID}),
+    "alg None": unsigned(claims(), {"alg": "None", "typ": "at+jwt", "kid": KID}),
+    "no alg": unsigned(claims(), {"typ": "at+jwt", "kid": KID}),
+    "alg RS256": unsigned(claims(), {"alg": "RS256", "typ": "at+jwt", "kid": KID}, "AAAA"),
+    "alg HS512": jwt.encode(claims(), KEY * 2, "HS512", headers={"typ": "at+jwt", "kid": KID}),
     "another key": signed(claims(), key=b"x" * 32),
     "an empty key": signed(claims(), key=b"\0" * 32, kid="../../dev/null"),
+    "no kid": jwt.encode(claims(), KEY, "HS256", headers={"typ": "at+jwt"}),
+    "an unknown kid": signed(claims(), kid="0" * 16),
+    "the kid of another key": signed(claims(), key=FORMER.key("access-token")),
+    "an empty kid": signed(claims(), kid=""),
+    "kid with a path to our key": signed(claims(), kid=f"./{KID}"),
+    "kid with our key and SQL": signed(claims(), kid=f"{KID}' OR '1'='1"),
+    "kid a list": unsigned(claims(), {"alg": "HS256", "typ": "at+jwt", "kid": [KID]}, "AAAA"),
+    "kid an object": unsigned(claims(), {"alg": "HS256", "typ": "at+jwt", "kid": {KID: 1}}, "AAAA"),
+    "a former key": Tokens(FORMER, lambda: NOW).access(USER, TENANT, SESSION, 1, NOW),
+    "a reset token": reset_token(KEYRING, USER, 1),
     "kid with a path": signed(claims(), key=b"x" * 32, kid="/etc/hostname"),
     "kid with SQL": signed(claims(), key=b"x" * 32, kid="x' UNION SELECT 'x"),
     "jku": signed(claims(), key=b"x" * 32, jku="https://evil.example/keys"),
     "jwk": signed(claims(), key=b"x" * 32, jwk={"kty": "oct", "k": "eHh4"}),
     "crit": signed(claims(), crit=["exp"]),
     "typ JWT": signed(claims(), typ="JWT"),
-    "no typ": unsigned(claims(), {"alg": "HS256"}, "AAAA"),
+    "no typ": unsigned(claims(), {"alg": "HS256", "kid": KID}, "AAAA"),
     "another audience": signed(claims(aud="portal")),
     "another issuer": signed(claims(iss="https://evil.example")),
     "exp 1e308": signed(claims(exp=1e308)),
@@ -84,7 +97,7 @@ FORGED = {
     "exp before iat": signed(claims(exp=ALIEN - 1)),
     "exp as text": signed(claims(exp="never")),
     "sub no id": signed(claims(sub="admin")),
-    "sub a number": unsigned(claims(sub=7), {"alg": "HS256", "typ": "at+jwt"}, "AAAA"),
+    "sub a number": unsigned(claims(sub=7), {"alg": "HS256", "typ": "at+jwt", "kid": KID}, "AAAA"),
     "tid a list": signed(claims(tid=[str(TENANT)])),
     "nothing": "",
     "words": "Bearer Bearer Bearer",
@@ -124,3 +137,25 @@ def test_a_token_with_any_character_changed_is_no_token(tokens: Tokens, n: int) 
     changed = token[:n] + ("A" if token[n] != "A" else "B") + token[n + 1 :]
     with pytest.raises(Unauthenticated):
         tokens.principal(changed)
+
+
+def test_during_a_rotation_both_keys_are_known_and_the_first_one_signs() -> None:
+    """T45: a token is checked by the key it names; without the old key it is none."""
+    old, both, new = (
+        Tokens(it, lambda: NOW)
+        for it in (FORMER, Keyring(b"k" * 32, b"f" * 32), Keyring(b"k" * 32))
+    )
+    issued, renewed = sound(old), sound(both)
+    assert old.read_refresh(old.refresh(TENANT, SESSION, 3)) == (TENANT, SESSION, 3)
+    for known in both, new:
+        assert known.principal(renewed).user == USER
+        assert known.read_refresh(both.refresh(TENANT, SESSION, 3)) == (TENANT, SESSION, 3)
+    assert both.principal(issued).user == USER
+    assert both.read_refresh(old.refresh(TENANT, SESSION, 3)) == (TENANT, SESSION, 3)
+    for ask in (
+        lambda: new.principal(issued),
+        lambda: old.principal(renewed),
+        lambda: new.read_refresh(old.refresh(TENANT, SESSION, 3)),
+    ):
+        with pytest.raises(Unauthenticated):
+            ask()

@@ -28,7 +28,7 @@ def test_signed_heads_hold_against_every_later_export(
     house: Any, office: Any, tmp_path: Path
 ) -> None:
     """Beyond 3: a tail that is cut off later shows."""
-    keyring = Keyring(house.settings.secret)
+    keyring = Keyring(*house.settings.secret_keys)
     url = conninfo(house.database_url, WORK_ROLE, application="witness test")
     witness = Witness(url, tmp_path / "heads", keyring, house.clock)
     office.made("/api/clients", {"name": "Acme"})
@@ -52,7 +52,7 @@ def test_nothing_is_signed_again_where_nothing_happened(
     house: Any, office: Any, tmp_path: Path
 ) -> None:
     url = conninfo(house.database_url, WORK_ROLE, application="witness test")
-    witness = Witness(url, tmp_path / "heads", Keyring(house.settings.secret), house.clock)
+    witness = Witness(url, tmp_path / "heads", Keyring(*house.settings.secret_keys), house.clock)
     office.made("/api/clients", {"name": "Acme"})
     witness.sign()
     (file,) = (tmp_path / "heads").iterdir()

@@ -23,7 +23,7 @@ from zeroinvoice.domain.payment import Payment
 from zeroinvoice.domain.series import NumberEvent, Numbering, NumberSeries, NumberTaken, series_id
 from zeroinvoice.domain.two_factor import TwoFactor
 from zeroinvoice.domain.workspace import Workspace
-from zeroinvoice.journal import schema
+from zeroinvoice.journal import fence, schema
 from zeroinvoice.journal.committer import NOTHING, Command, Committer, _Batch
 from zeroinvoice.kernel.desk import Desk
 from zeroinvoice.kernel.facts import Events, Fact
@@ -248,6 +248,17 @@ def commits_not_on_disk(patch: Patch) -> None:
     assert "synchronous_commit" not in schema.SAFE_SETTINGS
 
 
+def owner_let_through(patch: Patch) -> None:
+    """S10: the fences stand, and do not bind the tables' owner."""
+    patch(fence, "FORCE", "ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")
+
+
+def tenant_left_behind(patch: Patch) -> None:
+    """S11: the tenant is named for the session, so it outlives its request on the connection."""
+    assert fence.NAME_TENANT.endswith("true)")
+    patch(fence, "NAME_TENANT", fence.NAME_TENANT.replace("true)", "false)"))
+
+
 @dataclass(frozen=True)
 class Sabotage:
     breaks: str
@@ -285,6 +296,19 @@ SABOTAGES = {
         "G27",
         money_in_floats,
         "tests/properties/test_money_properties.py::test_the_calculation_is_the_one_of_the_rules",
+    ),
+    "S10": Sabotage(
+        "row-level security without FORCE",
+        "T1",
+        owner_let_through,
+        "tests/journal/test_fence.py::test_every_table_with_tenants_rows_has_a_whole_fence",
+    ),
+    "S11": Sabotage(
+        "the tenant is named for the whole session",
+        "T2",
+        tenant_left_behind,
+        "tests/readside/test_isolation.py::"
+        "test_no_request_sees_another_tenant_on_a_connection_they_share",
     ),
     "S13": Sabotage(
         "a code of a second factor is known by its text",

@@ -1,11 +1,14 @@
 """Settings come from the environment, and bad ones name their variable."""
 
+import secrets
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from zeroinvoice.settings import BadSetting, Settings
+
+OLD, NEW = bytes(range(32)).hex(), bytes(range(100, 140)).hex()
 
 
 def read(data: Path, **environ: str) -> Settings:
@@ -66,7 +69,7 @@ def test_a_data_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
 def test_each_key_is_made_once_and_is_private(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as threads:
         found = list(threads.map(lambda _: read(tmp_path), range(32)))
-    keys = {(it.secret, *it.master_keys) for it in found}
+    keys = {(*it.secret_keys, *it.master_keys) for it in found}
     assert len(keys) == 1
     assert [len(key) for key in keys.pop()] == [32, 32]
     names = ["master.key", "secret.key"]
@@ -83,13 +86,33 @@ def test_a_damaged_key_is_never_replaced(tmp_path: Path, name: str) -> None:
     assert (tmp_path / name).read_text() == ""
 
 
-def test_during_a_rotation_there_are_several_master_keys(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["master", "secret"])
+def test_during_a_rotation_there_are_several_keys(tmp_path: Path, name: str) -> None:
     """T45: the first is the current one, in the variable as in the file."""
-    new, old = "11" * 32, "00" * 40
-    both = (bytes.fromhex(new), bytes.fromhex(old))
-    assert read(tmp_path, ZEROINVOICE_MASTER_KEY=f"{new}, {old}").master_keys == both
-    (tmp_path / "master.key").write_text(f"{new}\n{old}\n")
-    assert read(tmp_path).master_keys == both
+    both = (bytes.fromhex(NEW), bytes.fromhex(OLD))
+    variable = {"master": "ZEROINVOICE_MASTER_KEY", "secret": "ZEROINVOICE_SECRET"}[name]
+    assert getattr(read(tmp_path, **{variable: f"{NEW}, {OLD}"}), f"{name}_keys") == both
+    (tmp_path / f"{name}.key").write_text(f"{NEW}\n{OLD}\n")
+    assert getattr(read(tmp_path), f"{name}_keys") == both
+
+
+@pytest.mark.parametrize(
+    "weak",
+    ["00" * 32, "61" * 64, "0123456789abcdef" * 4, NEW * 2, "0102" + "00" * 62],
+)
+@pytest.mark.parametrize("name", ["ZEROINVOICE_SECRET", "ZEROINVOICE_MASTER_KEY"])
+def test_a_key_that_repeats_itself_is_refused(tmp_path: Path, name: str, weak: str) -> None:
+    """T14: in whichever place, and without saying what it was."""
+    for given in (weak, f"{OLD},{weak}"):
+        with pytest.raises(BadSetting, match=f"^{name} must be drawn by chance") as refused:
+            read(tmp_path, **{name: given})
+        assert weak not in str(refused.value)
+
+
+def test_keys_that_are_drawn_are_not_taken_for_weak_ones(tmp_path: Path) -> None:
+    """T14: nor are the shortest ones allowed."""
+    drawn = [secrets.token_hex(32) for _ in range(2_000)]
+    assert len(read(tmp_path, ZEROINVOICE_SECRET=",".join(drawn)).secret_keys) == 2_000
 
 
 def test_children_read_the_same_settings(tmp_path: Path) -> None:
@@ -100,14 +123,14 @@ def test_children_read_the_same_settings(tmp_path: Path) -> None:
         SMTP_URL="smtps://u:hush@mail.example.org",
         MAIL_FROM="Äh <a@example.org>",
         PUBLIC_URL="https://example.org/",
-        ZEROINVOICE_SECRET="00" * 40,
-        ZEROINVOICE_MASTER_KEY="11" * 32 + "," + "22" * 32,
+        ZEROINVOICE_SECRET=f"{NEW},{OLD}",
+        ZEROINVOICE_MASTER_KEY=f"{OLD},{NEW}",
         LOG_LEVEL="Debug",
         ZEROINVOICE_SUPERVISOR="12",
     )
     assert Settings.from_env(settings.to_env(inherit={})) == settings
     assert settings.public_url == "https://example.org"
-    for hidden in ("hush", "11" * 32, "\\x11"):
+    for hidden in ("hush", OLD, "\\x01"):
         assert hidden not in repr(settings)
 
 

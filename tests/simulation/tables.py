@@ -7,11 +7,14 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
+import msgspec
 import psycopg
 from psycopg import sql
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from tests.simulation.chance import Chance, Crashed
 from tests.simulation.database import Database
+from zeroinvoice.readside.tables import metadata
 
 GONE: Any = object()  # a key that is not there
 Changes = list[tuple[dict[Any, Any], Any, Any]]  # where, which key, what it held before
@@ -28,7 +31,8 @@ STATEMENTS = {
     "generation": r"SELECT generation FROM checkpoints",
     "position": r"SELECT position FROM checkpoints",
     "try_lock": r"SELECT pg_try_advisory_lock\(",
-    "nothing": r"SELECT (?:pg_advisory_|set_config)|CREATE (?:TABLE|SCHEMA|INDEX)|GRANT|ANALYZE",
+    "nothing": r"SELECT (?:pg_advisory_|set_config)|CREATE (?:TABLE|SCHEMA|INDEX)|GRANT|ANALYZE"
+    "|ALTER TABLE",
     "schemas": r"SELECT nspname FROM pg_namespace",
     "drop": r'DROP SCHEMA IF EXISTS "(\w+)"',
     "since": r"SELECT position, tenant_id, .* FROM facts WHERE position > %s",
@@ -134,11 +138,6 @@ class Connection:
     @contextmanager
     def cursor(self) -> Iterator["Connection"]:
         yield self
-
-    def executemany(self, query: bytes, rows: Sequence[Sequence[Any]]) -> None:
-        self._arrive()
-        for row in rows:
-            self._answer(query, row)
 
     @contextmanager
     def copy(self, query: bytes) -> Iterator["Copy"]:
@@ -294,14 +293,18 @@ class Connection:
                 self._put(rows, id, GONE)
         return Cursor()
 
-    def _insert(self, row: Sequence[Any], schema: str, table: str) -> Cursor:
+    def _insert(self, params: Sequence[Any], schema: str, table: str) -> Cursor:
+        columns = metadata.tables[f"live_{schema.rpartition('_')[0]}.{table}"].columns
+        for row in msgspec.json.decode(params[0]):
+            self._copy([stored(row[it.name], it.type) for it in columns], schema, table)
+        return Cursor()
+
+    def _copy(self, row: Sequence[Any], schema: str, table: str) -> Cursor:
         rows = self._home.tables[schema][table]
         if row[0] in rows:
             raise psycopg.errors.UniqueViolation(f"{table} has {row[0]} already")
         self._put(rows, row[0], tuple(row))
         return Cursor()
-
-    _copy = _insert
 
     # The journal
 
@@ -353,6 +356,13 @@ class Answered:
 
 def checkpoint(shape: int) -> dict[str, Any]:
     return {"shape": shape, "generation": 1, "position": 0, "applied": 0, "error": None}
+
+
+def stored(value: Any, kind: Any) -> Any:
+    """What Postgres makes of a value in JSON."""
+    if value is None or not isinstance(kind, ARRAY):
+        return value if value is None else msgspec.convert(value, kind.python_type)
+    return [stored(it, kind.item_type) for it in value]
 
 
 @lru_cache(maxsize=4096)

@@ -39,12 +39,15 @@ class Caller(Value):
 
     network: str
     device: str
+    formerly: tuple[str, ...] = ()  # how the device was known under former keys
 
     @classmethod
     def of(cls, ip: str | None, agent: str, keyring: Keyring) -> "Caller":
         """A device is a program in a provider's network: the rest changes too often to warn of."""
         block = network_of(ip, bits_v4=16, bits_v6=32)
-        return cls(network_of(ip), keyring.seal("device", f"{block} {agent}")[:22])
+        marks = (seal[:22] for seal in keyring.seals("device", f"{block} {agent}"))
+        device, *formerly = marks
+        return cls(network_of(ip), device, tuple(formerly))
 
 
 class Registration(Value):
@@ -223,7 +226,8 @@ def _begin(desk: Desk, user: User, tenant: UUID, caller: Caller) -> tuple[User, 
 
 def _enter(desk: Desk, user: User, session: Session, tenant: UUID, caller: Caller) -> User:
     before = user.open_sessions(desk.now)
-    user = desk.record(user, user.log_in(session.id, caller.device, desk.now), tenant=tenant)
+    logged_in = user.log_in(session.id, caller.device, desk.now, formerly=caller.formerly)
+    user = desk.record(user, logged_in, tenant=tenant)
     after = {it.id for it in user.sessions}
     for displaced in (it for it in before if it.id not in after):
         oldest = desk.open(Session, displaced.id, tenant=tenant)

@@ -100,8 +100,12 @@ class FactorKeys(Value):
 
     def hashed(self, code: str) -> str:
         """What is kept of a backup code, however it is typed."""
+        return self.hashes(code)[0]
+
+    def hashes(self, code: str) -> tuple[str, ...]:
+        """The same, and what was kept of it under each former key of the installation."""
         plain = re.sub(r"[\s-]", "", code).upper().translate(_AS_WRITTEN)
-        return self.keyring.seal("backup-code", f"{self.user.hex} {plain}")
+        return self.keyring.seals("backup-code", f"{self.user.hex} {plain}")
 
 
 class Proof(Value):
@@ -189,8 +193,9 @@ class TwoFactor(State[TwoFactorEvent]):
             raise Refused("No second factor is on.", code="two_factor_off")
         self.admit(now)
         if proof.backup_code is not None:
-            used = proof.keys.hashed(proof.backup_code)
-            if used in self.backup_hashes:
+            hashes = proof.keys.hashes(proof.backup_code)
+            used = next((it for it in hashes if it in self.backup_hashes), None)
+            if used is not None:
                 yield BackupCodeUsed(used, len(self.backup_hashes) - 1)
                 return
         elif proof.code is not None:

@@ -148,10 +148,13 @@ class User(State[UserEvent]):
             raise Invalid("Please tell your name.", code="bad_name")
         yield UserRegistered(email, full_name, password_hash, locale, device)
 
-    def log_in(self, session_id: UUID, device: str, now: datetime) -> Events:
+    def log_in(
+        self, session_id: UUID, device: str, now: datetime, *, formerly: tuple[str, ...] = ()
+    ) -> Events:
         standing = self.open_sessions(now)
         displaced = standing[0].id if len(standing) >= MOST_SESSIONS else None
-        yield LoggedIn(session_id, device, device not in self.devices, displaced)
+        new_device = not any(it in self.devices for it in (device, *formerly))
+        yield LoggedIn(session_id, device, new_device, displaced)
 
     def ask_second_factor(self, session_id: UUID) -> Events:
         yield SecondFactorAsked(session_id)

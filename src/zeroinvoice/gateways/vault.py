@@ -33,7 +33,8 @@ NEEDED = (
 )
 AT_ONCE = 500  # keys in one transaction of a rotation
 
-Connect = Callable[[], AbstractContextManager[psycopg.Connection[Any]]]
+# A connection that reads and adds keys of one tenant; what was added is stored after the block.
+Connect = Callable[[UUID], AbstractContextManager[psycopg.Connection[Any]]]
 
 
 class Vault:
@@ -49,28 +50,32 @@ class Vault:
         Raises `Refused` `erased` when it was destroyed, `Unavailable` when its master key is
         not known here.
         """
-        with self._connect() as connection:
-            found = self._find(connection, tenant, subject)
-            if found is None:
-                key = new_key(subject)
-                wrapped = self._masters.wrap(tenant, key)
-                added = [tenant, subject, None, self._masters.current, wrapped]
-                connection.execute(ADD, added)
-                found = self._find(connection, tenant, subject)  # ours, or somebody was quicker
-            assert found is not None
-            return found
+        found = self.existing(tenant, subject)
+        if found is None:
+            key = new_key(subject)
+            wrapped = self._masters.wrap(tenant, key)
+            self._add(tenant, subject, None, self._masters.current, wrapped)
+            found = self.existing(tenant, subject)  # ours, or somebody was quicker
+        assert found is not None
+        return found
 
     def key_under(self, tenant: UUID, id: UUID, owner: DataKey) -> DataKey:
         """A new key that is readable as long as its owner's is."""
         key = new_key(id)
-        with self._connect() as connection:
-            connection.execute(ADD, [tenant, id, owner.id, None, owner.wrap(tenant, key)])
+        self._add(tenant, id, owner.id, None, owner.wrap(tenant, key))
         return key
 
     def existing(self, tenant: UUID, id: UUID) -> DataKey | None:
         """A key that was made before, and those it is wrapped by; raises as `key` does."""
-        with self._connect() as connection:
+        with self._connect(tenant) as connection:
             return self._find(connection, tenant, id)
+
+    def _add(
+        self, tenant: UUID, id: UUID, wrapped_by: UUID | None, master: str | None, wrapped: bytes
+    ) -> None:
+        # Alone in its transaction, so that nobody waits for a process that is stopped in one.
+        with self._connect(tenant) as connection:
+            connection.execute(ADD, [tenant, id, wrapped_by, master, wrapped])
 
     def _find(self, connection: psycopg.Connection[Any], tenant: UUID, id: UUID) -> DataKey | None:
         row = connection.execute(FIND, [tenant, id]).fetchone()

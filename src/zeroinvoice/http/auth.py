@@ -24,7 +24,16 @@ ISSUER = AUDIENCE = "zeroinvoice"
 REQUIRED = ["sub", "tid", "sid", "jti", "iat", "exp", "ver", "iss", "aud"]
 LONGEST = timedelta(minutes=15)
 ACCESS, HALF_WAY = "at+jwt", "mfa+jwt"  # the types of token, each with a key of its own
+PURPOSES = {ACCESS: "access-token", HALF_WAY: "mfa-token"}
 CACHED = 10_000  # checked tokens kept until they expire
+UNSOUND = (
+    jwt.InvalidTokenError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+)
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -34,7 +43,13 @@ class Tokens:
     def __init__(self, keyring: Keyring, clock: Clock, lasts: timedelta = LONGEST) -> None:
         assert lasts <= LONGEST, "an access token lasts at most 15 minutes"
         self._keyring = keyring
-        self._keys = {ACCESS: keyring.key("access-token"), HALF_WAY: keyring.key("mfa-token")}
+        names = [it.hex()[:16] for it in keyring.keys("access-token-name")]
+        self._keys = {
+            (kind, name): key
+            for kind, purpose in PURPOSES.items()
+            for name, key in zip(names, keyring.keys(purpose), strict=True)
+        }
+        self._current = names[0]
         self._clock = clock
         self.lasts = lasts
         self._checked: OrderedDict[str, Principal] = OrderedDict()
@@ -68,7 +83,9 @@ class Tokens:
             "iat": int(now.timestamp()),
             "exp": int((now + lasts).timestamp()),
         }
-        return jwt.encode(claims, self._keys[kind], algorithm="HS256", headers={"typ": kind})
+        headers = {"typ": kind, "kid": self._current}
+        key = self._keys[kind, self._current]
+        return jwt.encode(claims, key, algorithm="HS256", headers=headers)
 
     def principal(self, token: str) -> Principal:
         """Whom a token speaks for. Raises `Unauthenticated` for all but a sound, live one."""
@@ -85,12 +102,13 @@ class Tokens:
 
     def _check(self, token: str) -> Principal:
         try:
-            kind = jwt.get_unverified_header(token).get("typ")
-            if kind not in (ACCESS, HALF_WAY):
+            header = jwt.get_unverified_header(token)
+            kind = header.get("typ")
+            if kind not in PURPOSES:
                 raise Unauthenticated("This is not an access token.")
             claims = jwt.decode(
                 token,
-                self._keys[kind],
+                self._keys[kind, header["kid"]],  # nothing but the name of one of these keys
                 algorithms=["HS256"],
                 audience=AUDIENCE,
                 issuer=ISSUER,
@@ -106,7 +124,7 @@ class Tokens:
                 UUID(claims["sid"]),
                 datetime.fromtimestamp(expires, self._clock().tzinfo),
             )
-        except (jwt.InvalidTokenError, ValueError, TypeError, AttributeError, OverflowError):
+        except UNSOUND:
             raise Unauthenticated("The access token is not valid.") from None
 
     def refresh(self, tenant: UUID, session: UUID, generation: int) -> str:

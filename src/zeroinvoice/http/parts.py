@@ -33,9 +33,9 @@ class Parts(Protocol):
 Sharing = NamedDependency[Parts]
 
 
-def idempotency_secret(parts: Parts) -> str:
+def idempotency_secret(parts: Parts) -> tuple[str, ...]:
     """What an Idempotency-Key is bound to where the body holds a secret.
 
     What is kept of a keyed request must not let anybody try passwords or numbers against it.
     """
-    return parts.keyring.seal("idempotency", "")
+    return parts.keyring.seals("idempotency", "")

@@ -76,13 +76,14 @@ class Writer:
         decision: Callable[[Desk], T],
         *,
         wants: Sequence[tuple[type[State[Any]], UUID]] = (),
-        bound: str = "",
+        bound: str | tuple[str, ...] = "",
     ) -> T:
         """A decision over the streams it opens: all it records is committed, or nothing.
 
         `wants` names streams it will surely open, which saves a round trip. The answer's
         first state gives the ETag. `bound` is what an Idempotency-Key is bound to beside the
-        body: a token that came in a cookie, or a secret where the body holds a password.
+        body: a token that came in a cookie, or secrets where the body holds a password, of which
+        the first is the current one.
         Raises whatever the decision refuses with.
         """
         request, tenant = self._request, self.tenant
@@ -103,7 +104,7 @@ class Writer:
             decision,
             wants=places,
             guard=guard,
-            key=await self._key(bound),
+            key=await self._key((bound,) if isinstance(bound, str) else bound),
             expected=expected_versions(request),
         )
         done = await self._committer.submit(command)
@@ -127,7 +128,7 @@ class Writer:
             reason=reason[:500] if reason else None,
         )
 
-    async def _key(self, bound: str) -> Key | None:
+    async def _key(self, bound: tuple[str, ...]) -> Key | None:
         request = self._request
         header = request.headers.get("idempotency-key")
         if header is None:
@@ -142,9 +143,11 @@ class Writer:
         scope = "\n".join((self.tenant.hex, who.hex, request.method, path, text))
         query = "&".join(sorted(request.scope["query_string"].decode("latin-1").split("&")))
         content = request.headers.get("content-type", "")
-        used = hashlib.sha256("\n".join((query, content, bound)).encode())
-        used.update(await request.body())
-        return Key(hashlib.sha256(scope.encode()).digest(), used.digest())
+        body = await request.body()
+        used, *formerly = (
+            hashlib.sha256("\n".join((query, content, it)).encode() + body).digest() for it in bound
+        )
+        return Key(hashlib.sha256(scope.encode()).digest(), used, tuple(formerly))
 
 
 def expected_versions(request: Request[Any, Any, Any]) -> tuple[int, ...] | None:

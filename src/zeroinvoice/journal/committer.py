@@ -56,6 +56,7 @@ class Key(Value):
 
     scope: bytes
     fingerprint: bytes
+    formerly: tuple[bytes, ...] = ()  # what it may have been kept as, under former secrets
 
 
 class Done(Value, Generic[T]):
@@ -272,7 +273,7 @@ class Committer:
 
     def _same(self, command: Command, answer: Answer) -> Done[Any]:
         assert command.key is not None
-        if answer.fingerprint != command.key.fingerprint:
+        if answer.fingerprint not in (command.key.fingerprint, *command.key.formerly):
             raise Invalid(
                 "This Idempotency-Key was used for another request.", code="idempotency_key_reused"
             )

@@ -3,6 +3,8 @@
 import psycopg
 from psycopg import sql
 
+from zeroinvoice.journal.fence import READ_ROLE, fence, let_indexes_search, unfenced
+
 ORDER_LOCK = 4711  # the advisory lock every append takes, in the database and before any position
 CHANNEL = "zeroinvoice_facts"
 # What psycopg raises when the session is over or nothing can be had of the database just now.
@@ -13,10 +15,12 @@ AWAY = (
     psycopg.errors.IdleInTransactionSessionTimeout,
     psycopg.errors.TransactionTimeout,
 )
-API_ROLE = "zeroinvoice_api"  # appends and reads facts, reads the read models
+API_ROLE = "zeroinvoice_api"  # appends facts and reads those of all tenants
 WORK_ROLE = "zeroinvoice_work"  # reads facts, keeps the read models, destroys keys
 KEEPER_ROLE = "zeroinvoice_keeper"  # wraps the vault's keys anew
-ROLES = (API_ROLE, WORK_ROLE, KEEPER_ROLE)
+ROLES = (API_ROLE, READ_ROLE, WORK_ROLE, KEEPER_ROLE)
+# Who beside `READ_ROLE` is shown a table's rows, of all tenants; of read models it is the worker.
+WHOLE = {"facts": (API_ROLE, WORK_ROLE), "vault_keys": (API_ROLE, WORK_ROLE, KEEPER_ROLE)}
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS facts (
@@ -132,15 +136,35 @@ GRANT USAGE ON SCHEMA public TO {", ".join(ROLES)};
 GRANT SELECT, INSERT ON facts TO {API_ROLE};
 GRANT SELECT, INSERT ON answers TO {API_ROLE};
 GRANT SELECT, DELETE ON answers TO {WORK_ROLE};
-GRANT SELECT, INSERT, UPDATE ON attempts TO {API_ROLE};
+GRANT SELECT, INSERT, UPDATE ON attempts TO {READ_ROLE};
 GRANT SELECT, DELETE ON attempts TO {WORK_ROLE};
 GRANT SELECT ON checkpoints TO {API_ROLE};
+GRANT SELECT ON facts, checkpoints TO {READ_ROLE};
 GRANT SELECT ON facts TO {WORK_ROLE};
 GRANT SELECT, INSERT, UPDATE, DELETE ON checkpoints TO {WORK_ROLE};
-GRANT SELECT, INSERT ON vault_keys TO {API_ROLE};
+GRANT SELECT, INSERT ON vault_keys TO {READ_ROLE};
+REVOKE ALL ON vault_keys FROM {API_ROLE};
+GRANT SELECT (master, destroyed_at) ON vault_keys TO {API_ROLE};
 GRANT SELECT (tenant_id, id, destroyed_at), UPDATE (destroyed_at) ON vault_keys TO {WORK_ROLE};
 GRANT SELECT, UPDATE (master, wrapped) ON vault_keys TO {KEEPER_ROLE};
 """
+
+READING = """
+GRANT USAGE ON SCHEMA {schema} TO {reader};
+GRANT SELECT ON {table} TO {reader};
+REVOKE ALL ON {table} FROM {api};
+"""
+
+
+def grant_reading(connection: psycopg.Connection, schema: str, table: str) -> None:
+    """Let requests read a table of a read model, as far as its fence shows it."""
+    told = {
+        "schema": sql.Identifier(schema),
+        "table": sql.Identifier(schema, table),
+        "reader": sql.Identifier(READ_ROLE),
+        "api": sql.Identifier(API_ROLE),
+    }
+    connection.execute(sql.SQL(READING).format(**told))
 
 
 def migrate(url: str) -> None:
@@ -162,6 +186,11 @@ def migrate(url: str) -> None:
         connection.execute(TABLES)
         connection.execute(TRIGGERS)
         connection.execute(GRANTS)
+        let_indexes_search(connection)
+        for schema, table in unfenced(connection):
+            fence(connection, schema, table, WHOLE.get(table, (WORK_ROLE,)))
+            if table not in WHOLE:
+                grant_reading(connection, schema, table)
         connection.execute(
             sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(
                 sql.Identifier(connection.info.dbname), sql.Identifier(WORK_ROLE)
@@ -176,7 +205,8 @@ TRIGGER_NAMES = ("facts_for_ever", "facts_in_order", "facts_without_gap")
 def assert_safe(connection: psycopg.Connection) -> None:
     """Refuse to serve on a database that could lose or reorder what it acknowledged.
 
-    Raises `RuntimeError` with the reason: durability switched off, or a trigger missing.
+    Nor on one that could show a tenant what is another's. Raises `RuntimeError` with the
+    reason: durability switched off, or a trigger or a fence missing.
     """
     for name in SAFE_SETTINGS:
         row = connection.execute("SELECT current_setting(%s)", [name]).fetchone()
@@ -188,6 +218,9 @@ def assert_safe(connection: psycopg.Connection) -> None:
     missing = sorted(set(TRIGGER_NAMES) - {row[0] for row in rows})
     if missing:
         raise RuntimeError(f"The journal lacks the triggers {', '.join(missing)}: run migrate.")
+    open_to_all = [".".join(names) for names in unfenced(connection)]
+    if open_to_all:
+        raise RuntimeError(f"Tenants are not kept apart in {', '.join(open_to_all)}: run migrate.")
 
 
 def conninfo(

@@ -44,7 +44,7 @@ class Policies:
 
     def __init__(self, settings: Settings, database_url: str, clock: Clock) -> None:
         self._url = conninfo(database_url, WORK_ROLE, application="zeroinvoice policies")
-        keyring = Keyring(settings.secret)
+        keyring = Keyring(*settings.secret_keys)
         self._policies: tuple[Policy, ...] = (
             Letters(mailer_of(settings), keyring, settings.public_url),
             Shredding(Shredder(self._url, clock)),

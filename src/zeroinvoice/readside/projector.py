@@ -10,8 +10,9 @@ from psycopg import sql
 from sqlalchemy import Table
 
 from zeroinvoice.journal.application import Journal
+from zeroinvoice.journal.fence import fence, force
 from zeroinvoice.journal.mapper import Unreadable
-from zeroinvoice.journal.schema import API_ROLE
+from zeroinvoice.journal.schema import WORK_ROLE, grant_reading
 from zeroinvoice.kernel.facts import Fact
 from zeroinvoice.kernel.value import Value
 from zeroinvoice.readside.rows import Books, Halted
@@ -156,6 +157,7 @@ def install(connection: psycopg.Connection[Any], projectors: tuple[Projector, ..
             ).fetchone()
             if known is None:
                 _build_tables(connection, projector, 1)
+                _force_fences(connection, projector, 1)
                 _build_indexes(connection, projector, 1)
                 connection.execute(
                     "INSERT INTO checkpoints (name, shape, generation) VALUES (%s, %s, 1)",
@@ -171,9 +173,14 @@ def _build_tables(connection: psycopg.Connection[Any], it: Projector, generation
     for table in it.tables:
         for statement in create(table, schema):
             connection.execute(statement.encode())
-    role = sql.Identifier(API_ROLE)
-    connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(name, role))
-    connection.execute(sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA {} TO {}").format(name, role))
+        fence(connection, schema, table.name, (WORK_ROLE,), forced=False)
+        grant_reading(connection, schema, table.name)
+
+
+def _force_fences(connection: psycopg.Connection[Any], it: Projector, generation: int) -> None:
+    """The last thing before tables are served: while they are filled, it would refuse COPY."""
+    for table in it.tables:
+        force(connection, schema_name(it.name, generation), table.name)
 
 
 def _build_indexes(connection: psycopg.Connection[Any], it: Projector, generation: int) -> None:
@@ -269,6 +276,7 @@ def _swap(
         while facts := journal.facts_since(position, REBUILD_BATCH):
             books.apply(connection, facts)
             position = facts[-1].position
+        _force_fences(connection, projector, generation)
         connection.execute(
             "INSERT INTO checkpoints (name, shape, generation, position, applied)"
             " VALUES (%(name)s, %(shape)s, %(generation)s, %(position)s, %(position)s)"

@@ -16,6 +16,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from sqlalchemy import Select, Table, select
 
 from zeroinvoice.journal.application import Journal
+from zeroinvoice.journal.fence import within
 from zeroinvoice.journal.mapper import GENESIS, FactMapper
 from zeroinvoice.journal.recorder import NEWER, RECONNECT
 from zeroinvoice.journal.schema import AWAY
@@ -74,7 +75,7 @@ class Books:
         self.pool: ConnectionPool[psycopg.Connection[Any]] = ConnectionPool(
             conninfo,
             kwargs={"autocommit": True},
-            min_size=2,
+            min_size=min(2, size),
             max_size=size,
             reconnect_timeout=RECONNECT,
             check=assert_open,
@@ -117,6 +118,17 @@ class Books:
         except (*AWAY, PoolTimeout) as lost:
             log.warning("the database is away", error=type(lost).__name__)
             raise Unavailable("The database cannot be reached; try again.") from lost
+
+    @contextmanager
+    def within(
+        self, tenant: UUID, asked_at: float | None = None
+    ) -> Iterator[psycopg.Connection[Any]]:
+        """A connection that shows one tenant's rows, in one transaction; raises as `connection`.
+
+        What is asked is sent as one, and best fetched after the block: it costs one round trip.
+        """
+        with self.connection(asked_at) as connection, within(connection, tenant):
+            yield connection
 
 
 class Reader:
@@ -194,20 +206,22 @@ class Reader:
         self, wanted: Sequence[tuple[type[State[Any]], UUID]], *, tenant: UUID | None = None
     ) -> list[State[Any]]:
         """Several streams' states, in one query."""
-        places = [(kind, (tenant or self.tenant, id)) for kind, id in wanted]
-        with self.books.connection(self._asked_at) as connection:
-            self._ask(connection, places)()
+        tenant = tenant or self.tenant
+        if tenant != self.tenant:
+            self._enter()  # for one transaction shows one tenant
+        places = [(kind, (tenant, id)) for kind, id in wanted]
+        with self.books.within(tenant, self._asked_at) as connection:
+            settle = self._ask(connection, places)
+        settle()
         found = ((kind, place, self._states[place]) for kind, place in places)
         return [it if isinstance(it, kind) else kind(id=place[1]) for kind, place, it in found]
 
     def history(self, id: UUID) -> list[Fact]:
         """All facts of one of the tenant's streams, oldest first."""
         self._enter()
-        with self.books.connection(self._asked_at) as connection:
-            rows = connection.execute(
-                NEWER, [[self.tenant], [id], [0]], prepare=True, binary=True
-            ).fetchall()
-        return [self.books.mapper.fact(*row[:6]) for row in rows]
+        with self.books.within(self.tenant, self._asked_at) as connection:
+            found = connection.execute(NEWER, [[self.tenant], [id], [0]], prepare=True, binary=True)
+        return [self.books.mapper.fact(*row[:6]) for row in found.fetchall()]
 
     def histories(self, spans: Sequence[tuple[UUID, int, int]]) -> dict[UUID, list[Fact]]:
         """Facts of several of the tenant's streams, each from one version to another."""
@@ -216,22 +230,20 @@ class Reader:
         if not spans:
             return found
         columns = [list(column) for column in zip(*spans, strict=True)]
-        with self.books.connection(self._asked_at) as connection:
-            rows = connection.execute(
-                SPANS, [*columns, self.tenant], prepare=True, binary=True
-            ).fetchall()
-        for row in rows:
+        with self.books.within(self.tenant, self._asked_at) as connection:
+            rows = connection.execute(SPANS, [*columns, self.tenant], prepare=True, binary=True)
+        for row in rows.fetchall():
             found[row[2]].append(self.books.mapper.fact(*row))
         return found
 
     def links(self, positions: Sequence[int]) -> dict[int, tuple[bytes, bytes]]:
         """The hash of each of the tenant's facts, and of its fact before; by position."""
         self._enter()
-        with self.books.connection(self._asked_at) as connection:
-            rows = connection.execute(
+        with self.books.within(self.tenant, self._asked_at) as connection:
+            found = connection.execute(
                 LINKS, [list(positions), self.tenant], prepare=True, binary=True
-            ).fetchall()
-        return {row[0]: (bytes(row[1]), bytes(row[2] or GENESIS)) for row in rows}
+            )
+        return {row[0]: (bytes(row[1]), bytes(row[2] or GENESIS)) for row in found.fetchall()}
 
     # Many things, from a projection
 
@@ -287,7 +299,7 @@ class Reader:
     ) -> tuple[int, int, list[tuple[Any, ...]] | None]:
         books = self.books
         generations = {name: books.generations[name] for name in names}
-        with books.connection(self._asked_at) as connection, connection.pipeline():
+        with books.within(self.tenant, self._asked_at) as connection:
             settle = self._ask(connection, ())
             marks = connection.execute(
                 STANDING, [self.tenant, list(names)], prepare=True, binary=True
@@ -295,9 +307,9 @@ class Reader:
             found = connection.execute(
                 served(text, generations).encode(), params, prepare=True, binary=True
             )
-            settle()
-            current = {row[0]: row[1:] for row in marks.fetchall()}
-            rows = found.fetchall()
+        settle()
+        current = {row[0]: row[1:] for row in marks.fetchall()}
+        rows = found.fetchall()
         if len(current) < len(names) or any(
             current[name][2] != books.shapes[name] for name in names
         ):
@@ -327,7 +339,7 @@ class Reader:
         wanted: Sequence[tuple[type[State[Any]], Place]],
     ) -> Callable[[], None]:
         """Queue the query for what is new on some streams; call the answer to take it in."""
-        standing, self._standing = self._standing, ()
+        standing = self._standing
         places = [*wanted, *((kind, (self.tenant, id)) for kind, id in standing)]
         if not places:
             return lambda: None
@@ -351,6 +363,7 @@ class Reader:
             for place, state in states.items():
                 self.books.keep(place, state)
             self._states.update(states)
+            self._standing = ()  # only now: a query that failed lets nobody in
             if standing and self._admit is not None:
                 self._admit(self)
 

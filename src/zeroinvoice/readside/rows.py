@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Any, LiteralString
 from uuid import UUID
 
+import msgspec
 import psycopg
 from psycopg import sql
 from sqlalchemy import Table
@@ -16,7 +17,8 @@ from zeroinvoice.readside.tables import DIALECT
 
 Row = dict[str, Any]
 CACHED = 1_000  # rows of a table kept between batches
-BY_COPY = 40  # rows from which COPY pays
+BY_COPY = 40  # rows from which COPY pays, into a table that is not served yet
+AS_JSON = msgspec.json.Encoder(decimal_format="string").encode
 UNKNOWN: Row = {}  # no row: it has not been looked for
 
 
@@ -122,14 +124,13 @@ class Rows:
 
     def _write(self, connection: psycopg.Connection[Any], rows: list[Row]) -> None:
         # Every row began as a blank or a stored one, so its values stand in the table's order.
-        with connection.cursor() as cursor:
-            if len(rows) >= BY_COPY:
-                with cursor.copy(self._texts.copy) as copy:
-                    copy.set_types(self._types)
-                    for row in rows:
-                        copy.write_row(tuple(row.values()))
-            elif rows:
-                cursor.executemany(self._texts.insert, [list(row.values()) for row in rows])
+        if self._written is not None and len(rows) >= BY_COPY:
+            with connection.cursor() as cursor, cursor.copy(self._texts.copy) as copy:
+                copy.set_types(self._types)
+                for row in rows:
+                    copy.write_row(tuple(row.values()))
+        elif rows:  # Postgres has no COPY through a fence
+            connection.execute(self._texts.insert, [AS_JSON(rows).decode()], prepare=True)
 
     def _load(self, ids: list[Any]) -> None:
         if not ids:
@@ -191,11 +192,14 @@ class _Texts:
             "ids": sql.SQL("{} = ANY(%s::{}[])").format(
                 sql.Identifier(columns[0]), sql.SQL(key_type)
             ),
-            "marks": sql.SQL(", ").join([sql.Placeholder()] * len(columns)),
         }
         self.select = self._text("SELECT {columns} FROM {name} WHERE {ids}", told)
         self.delete = self._text("DELETE FROM {name} WHERE {ids}", told)
-        self.insert = self._text("INSERT INTO {name} ({columns}) VALUES ({marks})", told)
+        self.insert = self._text(
+            "INSERT INTO {name} ({columns}) SELECT {columns}"
+            " FROM json_populate_recordset(NULL::{name}, %s::json)",
+            told,
+        )
         self.copy = self._text("COPY {name} ({columns}) FROM STDIN (FORMAT BINARY)", told)
 
     def _text(self, template: LiteralString, told: dict[str, sql.Composable]) -> bytes:

@@ -268,8 +268,9 @@ class Sessions(RuleBasedStateMachine):
         for session in self.whole:
             self.admitted(Principal, session)
         for kind in (Principal, Entrant):
-            for session in self.half:
-                assert isinstance(_refusal(self, kind, session), Forbidden)
+            for session, begun in self.half.items():
+                told = Unauthenticated if self.now - begun > HALF_LASTS else Forbidden
+                assert isinstance(_refusal(self, kind, session), told)
             for session in self.dead:
                 assert isinstance(_refusal(self, kind, session), Unauthenticated)
 

@@ -91,8 +91,7 @@ class Session(State[SessionEvent]):
     def pass_second_factor(self, now: datetime) -> Events:
         """Make it whole. Raises `Unauthenticated` when it is already, or was begun too long ago."""
         self.assert_standing(now)
-        assert self.created_at is not None
-        if not self.half or now - self.created_at > HALF_LASTS:
+        if not self.half:
             raise Unauthenticated("This login is over; begin again with the password.")
         yield SecondFactorPassed()
 
@@ -142,3 +141,5 @@ class Session(State[SessionEvent]):
         assert self.created_at is not None
         if now - self.created_at > LONGEST:
             raise Unauthenticated("This session is too old; log in again.")
+        if self.half and now - self.created_at > HALF_LASTS:
+            raise Unauthenticated("This login is over; begin again with the password.")

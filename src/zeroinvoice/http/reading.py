@@ -20,7 +20,7 @@ from zeroinvoice.readside.reader import Books, Reader, instant, not_yet
 BY_DAY = "as_of_day"  # an option of routes whose `as_of` may be a day
 FIRST_YEAR, LAST_YEAR = 1990, 2100
 INSTANTS = frozenset({"from", "to", "created_from", "created_to", "updated_since"})
-_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
+_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ].*)?")  # or a day, where that will do
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -38,7 +38,7 @@ class RequestReader(Reader):
         for name, value in request.query_params.multi_items():
             check_text(value, f"?{name}")
             # The decoder would take a number for the seconds since 1970.
-            if name in INSTANTS and not _INSTANT.match(value):
+            if name in INSTANTS and not _INSTANT.fullmatch(value):
                 raise BadInput("Give an instant such as 2026-03-31T23:59:59Z.", pointer=f"?{name}")
         self.principal = principal
         as_of = request.query_params.get("as_of")

@@ -7,7 +7,8 @@ import httpx
 import psycopg
 
 import projections
-from zeroinvoice.domain.client import ClientAdded
+from zeroinvoice.domain.client import Client, ClientAdded, Profile
+from zeroinvoice.kernel.desk import Desk
 from zeroinvoice.kernel.facts import Fact
 
 
@@ -72,3 +73,27 @@ def checks(office: Any) -> dict[str, Any]:
 def names_listed(url: str) -> set[str]:
     with psycopg.connect(url) as connection:
         return {row[0] for row in connection.execute("SELECT name FROM clients_1.clients")}
+
+
+def test_what_comes_before_a_bad_fact_in_the_same_batch_is_applied(
+    new_database: Any, open_house: Any
+) -> None:
+    """G19: however many facts a batch holds, the read model stands at the bad one."""
+    url = new_database()
+    folds = tuple(
+        it.but(project=poisoned(it.project)) if it.name == "clients" else it
+        for it in projections.projectors
+    )
+    house = open_house(url, folds)
+    office = house.office()
+
+    def added(desk: Desk) -> None:
+        for name in ("Before", "Poison", "After"):
+            client = desk.new(Client)
+            desk.record(client, client.add(Profile(name, "USD")))
+
+    house.commit(office.tenant, added)
+    until = time.monotonic() + 5
+    while names_listed(url) != {"Before"}:
+        assert time.monotonic() < until, names_listed(url)
+        time.sleep(0.05)

@@ -78,14 +78,24 @@ class Follower:
         self._books: Books | None = None
         self._generation = 0
         self._position = -1
+        self._bad = 0  # the position of the fact that the fold cannot bear, if there is one
 
     def step(self, connection: psycopg.Connection[Any]) -> int:
         """Apply the next facts in one transaction; answers how many.
 
         Rows and checkpoint move together, under the checkpoint's row lock: a worker that was
         stopped and wakes up cannot write. Raises `Halted` when the fold does, or when the next
-        fact cannot be read.
+        fact cannot be read; all before that fact is applied first.
         """
+        try:
+            return self._step(connection)
+        except Halted as fault:
+            if fault.position <= self._bad:
+                raise
+            self._bad = fault.position
+            return self._step(connection)
+
+    def _step(self, connection: psycopg.Connection[Any]) -> int:
         name = self.projector.name
         try:
             with connection.transaction():
@@ -96,6 +106,7 @@ class Follower:
                 facts = self._window.since(position, LIVE_BATCH)
                 if not facts:
                     return 0
+                facts = [it for it in facts if it.position < self._bad] or facts
                 books = self._at(generation, position)
                 books.apply(connection, facts)
                 self._position = position + len(facts)

@@ -264,11 +264,11 @@ class Stumbles(MemoryStore):
 
     away = 1
 
-    def begin(self, after: int, streams: Any, keys: Any) -> Any:
+    def begin(self, after: int, streams: Any, keys: Any, most: int) -> Any:
         if self.away:
             self.away -= 1
             raise Lost("away")
-        return super().begin(after, streams, keys)
+        return super().begin(after, streams, keys, most)
 
 
 def test_a_connection_that_grew_stale_is_replaced_without_a_word() -> None:

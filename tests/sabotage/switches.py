@@ -5,7 +5,7 @@ undone. Where a second defence would refuse the sabotage, the switch disarms tha
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -24,8 +24,9 @@ from zeroinvoice.domain.series import NumberEvent, Numbering, NumberSeries, Numb
 from zeroinvoice.domain.two_factor import TwoFactor
 from zeroinvoice.domain.workspace import Workspace
 from zeroinvoice.journal import fence, schema
-from zeroinvoice.journal.committer import NOTHING, Command, Committer, _Batch
-from zeroinvoice.kernel.desk import Desk
+from zeroinvoice.journal.cache import NOTHING, Cache
+from zeroinvoice.journal.committer import Command, _Batch
+from zeroinvoice.kernel.desk import Desk, Place
 from zeroinvoice.kernel.facts import Events, Fact
 from zeroinvoice.kernel.money import Money, digits_and_unit
 from zeroinvoice.readside.projector import CLAIM, LIVE_BATCH, MOVE, Follower
@@ -83,7 +84,7 @@ def key_apart(patch: Patch) -> None:
         if self.rows:
             store.commit(self.rows, [], self._at)
             if self._new_answers:
-                store.begin(NOTHING, (), ())
+                store.begin(NOTHING, {}, (), 0)
         if self._new_answers:
             store.commit([], self._new_answers, self._at)
         elif not self.rows:
@@ -152,13 +153,11 @@ def balance_looked_up_before(patch: Patch) -> None:
     """S7: what is due is looked up when a request arrives, not where it is decided."""
     latest: dict[UUID, Invoice] = {}  # as last committed by this process
     seen: list[dict[UUID, Invoice]] = [{}]  # by the request that is being decided
-    keep, begin = Committer._keep, Command.__init__
+    keep, begin = Cache.keep, Command.__init__
 
-    def kept(self: Committer, batch: _Batch) -> None:
-        keep(self, batch)
-        latest.update(
-            {place[1]: it for place, it in batch.states.items() if isinstance(it, Invoice)}
-        )
+    def kept(self: Cache, position: int, states: Mapping[Place, Any], hashes: Any) -> None:
+        keep(self, position, states, hashes)
+        latest.update({place[1]: it for place, it in states.items() if isinstance(it, Invoice)})
 
     def arrive(self: Command, *args: Any, **options: Any) -> None:
         begin(self, *args, **options)
@@ -177,7 +176,7 @@ def balance_looked_up_before(patch: Patch) -> None:
         self.assert_payable()
         yield InvoicePaymentApplied(payment_id, amount.amount, received_on)
 
-    patch(Committer, "_keep", kept)
+    patch(Cache, "keep", kept)
     patch(Command, "__init__", arrive)
     patch(collecting, "_open", due)
     patch(Invoice, "receive", receive)

@@ -1,13 +1,14 @@
 """The journal's database in memory: one order lock, transactions, and answers that get lost."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from tests.simulation.chance import Chance, Crashed
+from zeroinvoice.journal.memory import shortest
 from zeroinvoice.journal.recorder import MemoryFactRecorder, Row
-from zeroinvoice.journal.store import Ambiguous, Answer, Lost, Opening, Rejected
+from zeroinvoice.journal.store import Ambiguous, Answer, Loaded, Lost, Opening, Rejected
 from zeroinvoice.kernel.desk import Place
 
 
@@ -19,6 +20,7 @@ class Database:
         self.rows = self.recorder.rows
         self.answers: dict[bytes, Answer] = {}
         self.broken: list[str] = []  # rules that a batch would have broken: always a bug
+        self.pieces = 0  # of long streams, read without the lock
         self._chance = chance
         self._of_stream: dict[UUID, list[Row]] = defaultdict(list)
         self._last: dict[UUID, bytes] = {}
@@ -117,7 +119,9 @@ class Session:
         self._interlude = interlude
         self.tail = chance.rng.choice((0, 5, 40, 4_000))  # rows it catches up on at most
 
-    def begin(self, after: int, streams: Sequence[Place], keys: Sequence[bytes]) -> Opening:
+    def begin(
+        self, after: int, streams: Mapping[Place, int], keys: Sequence[bytes], most: int
+    ) -> Opening:
         home = self._database
         self._interlude()
         self._die("crash before")
@@ -127,13 +131,22 @@ class Session:
         return Opening(
             position,
             None if position - after > self.tail else home.rows[after:],
-            home.of_streams(streams, position),
+            shortest(home.of_streams(list(streams), position), streams, most),
             [home.answers[key] for key in keys if key in home.answers],
         )
 
-    def load(self, streams: Sequence[Place]) -> list[Row]:
+    def load(self, streams: Mapping[Place, int], most: int) -> Loaded:
         self._read()
-        return self._database.of_streams(streams, len(self._database.rows))
+        rows = self._database.of_streams(list(streams), len(self._database.rows))
+        return shortest(rows, streams, most)
+
+    def newer(self, place: Place, version: int, most: int) -> list[Row]:
+        self._interlude()
+        self._die("crash before")
+        self._read()
+        self._database.pieces += 1
+        rows = self._database.of_streams([place], len(self._database.rows))
+        return [row for row in rows if row[3] > version][:most]
 
     def heads(self, tenants: Sequence[UUID]) -> dict[UUID, bytes]:
         self._read()

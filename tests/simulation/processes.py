@@ -12,7 +12,7 @@ from tests.simulation.clients import Request
 from tests.simulation.database import Database, Session
 from tests.simulation.tables import Connection, Line, ReadDatabase
 from zeroinvoice.journal.application import Journal
-from zeroinvoice.journal.committer import Committer
+from zeroinvoice.journal.committer import PIECE, Committer
 from zeroinvoice.journal.mapper import FactMapper
 from zeroinvoice.kernel.facts import Fact
 from zeroinvoice.kernel.refusals import Unavailable
@@ -35,6 +35,7 @@ class Api:
         chance: Chance,
         time: Time,
         interlude: Interlude,
+        piece: int = PIECE,
     ) -> None:
         self.name = name
         self.clock = ProcessClock(time)
@@ -44,6 +45,7 @@ class Api:
         self._mapper = mapper
         self._chance = chance
         self._interlude = interlude
+        self._piece = piece
         self._start()
 
     def _start(self) -> None:
@@ -54,6 +56,7 @@ class Api:
             self.clock,
             ids=chance.id,
             stopwatch=Waiting(interlude),
+            piece=self._piece,
         )
 
     def work(self) -> list[Request]:
@@ -66,6 +69,8 @@ class Api:
         self.busy = True
         try:
             self._committer.carry_out([it.command for it in batch])
+            while self._committer.behind:
+                self._committer.carry_out([])
             return []
         except Crashed:
             ended, self.queue = batch + self.queue, []

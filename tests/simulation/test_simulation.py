@@ -15,6 +15,7 @@ from tests.simulation.world import simulate
 
 FIRST = int(os.environ.get("SIM_SEED", "1"))
 MANY = int(os.environ.get("SIM_SEEDS", "1" if "SIM_SEED" in os.environ else "1000"))
+FEW = min(MANY, 100)  # seeds in which nearly every stream counts as a long one, too
 SHARE = 25  # seeds in one test, so that several processes can share them out
 LINES = (Path(__file__).parent / "seeds.txt").read_text().splitlines()
 KEPT = [int(line.split()[0]) for line in LINES if line and not line.startswith("#")]
@@ -32,6 +33,13 @@ def test_nothing_is_lost_doubled_or_skipped_and_all_comes_to_rest(first: int) ->
     """G2, G3, G6, G7, G11, G13, G15, G19, G25: safety after each step, liveness at the end."""
     for seed in range(first, min(first + SHARE, FIRST + MANY)):
         simulate(seed)
+
+
+@pytest.mark.parametrize("first", range(FIRST, FIRST + FEW, SHARE))
+def test_it_all_holds_where_hardly_any_stream_is_short_enough_to_load(first: int) -> None:
+    """With a bound of three facts nearly every stream is read in pieces without the lock."""
+    for seed in range(first, min(first + SHARE, FIRST + FEW)):
+        assert simulate(seed, piece=3).database.pieces > 10
 
 
 @pytest.mark.parametrize("seed", KEPT)

@@ -18,6 +18,7 @@ from tests.simulation.processes import Api, PolicyProcess, Postman, Projectionis
 from tests.simulation.tables import Connection, ReadDatabase, Table, checkpoint
 from tests.simulation.truth import Truth
 from zeroinvoice.journal.application import Journal
+from zeroinvoice.journal.committer import PIECE
 from zeroinvoice.kernel.facts import Fact
 from zeroinvoice.readside.projector import Projector, rebuild
 from zeroinvoice.readside.rows import Halted
@@ -31,7 +32,7 @@ MAPPER = Journal().facts_mapper
 class World:
     """Three API processes, two projector workers and two policy processes on one journal."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, piece: int = PIECE) -> None:
         self.chance = Chance(seed)
         self.time = Time(self.chance)
         self.database = Database(self.chance)
@@ -51,7 +52,8 @@ class World:
         for it in self.projectors:
             self.reads.checkpoints[it.name] = checkpoint(it.version)
         self.apis = [
-            Api(f"api {n}", self.database, MAPPER, chance, self.time, interlude) for n in (1, 2, 3)
+            Api(f"api {n}", self.database, MAPPER, chance, self.time, interlude, piece)
+            for n in (1, 2, 3)
         ]
         self.workers = [
             Projectionist(f"worker {n}", self._connect, self.journal, self.projectors, chance)
@@ -317,9 +319,11 @@ class World:
         return projector.but(project=project)
 
 
-def simulate(seed: int) -> World:
-    """Run one seed to its end. An `AssertionError` says what broke, and after which steps."""
-    world = World(seed)
+def simulate(seed: int, piece: int = PIECE) -> World:
+    """Run one seed to its end; no process loads more than a piece of facts under the lock.
+
+    An `AssertionError` says what broke, and after which steps."""
+    world = World(seed, piece)
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(CRITICAL))
     try:

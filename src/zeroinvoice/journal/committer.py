@@ -4,7 +4,6 @@ import asyncio
 import sys
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -12,14 +11,17 @@ from uuid import UUID
 
 import msgspec
 
+from zeroinvoice.journal.cache import NOTHING, Cache, evolved, versions
+from zeroinvoice.journal.long_streams import LongStreams
 from zeroinvoice.journal.mapper import GENESIS, FactMapper, Unreadable, link
+from zeroinvoice.journal.outcome import KEPT, Outcome
 from zeroinvoice.journal.recorder import Row
-from zeroinvoice.journal.store import Ambiguous, Answer, Lost, Rejected, Store
+from zeroinvoice.journal.store import Ambiguous, Answer, Loaded, Lost, Rejected, Store
 from zeroinvoice.kernel.clock import Clock, Stopwatch
 from zeroinvoice.kernel.desk import Desk, Place, Wanted
 from zeroinvoice.kernel.facts import Fact, Origin, State
 from zeroinvoice.kernel.ids import new_id
-from zeroinvoice.kernel.refusals import Invalid, Refusal, Refused, Unavailable
+from zeroinvoice.kernel.refusals import Invalid, Refusal, Unavailable
 from zeroinvoice.kernel.value import Value
 
 T = TypeVar("T")
@@ -28,27 +30,9 @@ Decision = Callable[[Desk], T]
 LONGEST_WAIT = 2.75  # seconds a command waits before its caller hears 503
 MOST_WAITING = 2_000  # commands in the queue; more are turned away at once
 BATCH = 256  # commands decided under one lock
-CACHED = 50_000  # states kept in memory
-NOTHING = 2**62  # a position no journal reaches: there is no tail to catch up on
+PIECE = 2_000  # facts loaded under one lock; longer streams are read without it, in such pieces
 SWITCH = 0.0005  # seconds after which a thread that waits for Python's lock is let in
 RESOLVE_FOR = 10.0  # seconds to find out whether a lost commit happened
-
-
-class Outcome(Value, omit_defaults=True):
-    """What is kept of a keyed command: enough to give the same answer again.
-
-    Not the answer itself: the decision is run again on the journal as it was at `after`,
-    with the same ids and the same moment, so no personal value or secret is kept twice.
-    """
-
-    after: int = 0  # position of the journal before the command
-    position: int = 0  # of the command's last fact
-    at: datetime | None = None
-    ids: tuple[UUID, ...] = ()
-    refusal: tuple[str, str, str, dict[str, Any]] | None = None  # class, message, code, details
-
-
-KEPT = {"Refused": Refused, "Invalid": Invalid}  # refusals that are definite, so replayed
 
 
 class Key(Value):
@@ -118,19 +102,21 @@ class Committer:
         *,
         ids: Callable[[], UUID] = new_id,
         stopwatch: Stopwatch = Stopwatch(),
+        piece: int = PIECE,
     ) -> None:
         self._store = store
         self._mapper = mapper
         self._clock = clock
         self._ids = ids
         self._stopwatch = stopwatch
+        self._piece = piece
         self._queue: list[Command] = []
         self._running: list[Command] = []
+        self._aside: list[tuple[Place, Command]] = []  # each with the long stream it waits for
         self._arrived = threading.Condition()
         self._stopping = False
-        self._states: OrderedDict[Place, State[Any]] = OrderedDict()
-        self._hashes: dict[UUID, bytes] = {}
-        self._position = NOTHING  # up to where the cache is exact
+        self._cache = Cache(mapper)
+        self._long = LongStreams(mapper)
         self._thread = threading.Thread(target=self._work, name="committer", daemon=True)
         self._watcher: asyncio.Task[None] | None = None
         self.batches = 0
@@ -139,7 +125,7 @@ class Committer:
     async def submit(self, command: Command) -> Done[Any]:
         """Wait for the decision to be committed; raises what the decision refused with."""
         with self._arrived:
-            if len(self._queue) >= MOST_WAITING:
+            if self._full:
                 raise Unavailable("Too many requests are waiting; try again.", code="busy")
             self._queue.append(command)
             self._arrived.notify()
@@ -148,7 +134,16 @@ class Committer:
     @property
     def accepting(self) -> bool:
         """Whether it works and has room for another command."""
-        return self._thread.is_alive() and len(self._queue) < MOST_WAITING
+        return self._thread.is_alive() and not self._full
+
+    @property
+    def behind(self) -> bool:
+        """Whether long streams are being read, or commands wait for one."""
+        return bool(self._aside or self._long.reading)
+
+    @property
+    def _full(self) -> bool:
+        return len(self._queue) + len(self._aside) >= MOST_WAITING
 
     def start(self) -> None:
         sys.setswitchinterval(SWITCH)
@@ -167,9 +162,9 @@ class Committer:
     def _work(self) -> None:
         while True:
             with self._arrived:
-                while not self._queue and not self._stopping:
+                while not (self._queue or self.behind or self._stopping):
                     self._arrived.wait()
-                if not self._queue:
+                if self._stopping and not (self._queue or self._aside):
                     break
                 self._running, self._queue = self._queue[:BATCH], self._queue[BATCH:]
             self.carry_out(self._running)
@@ -181,28 +176,47 @@ class Committer:
         while True:
             await asyncio.sleep(0.25)
             late = time.monotonic() - LONGEST_WAIT
-            for command in [*self._running, *self._queue]:
+            aside = [command for _, command in self._aside]
+            for command in [*self._running, *self._queue, *aside]:
                 if command.since < late and not command.future.done():
                     command.future.set_exception(_away())
             with self._arrived:
                 self._queue = [it for it in self._queue if not it.future.done()]
 
     def carry_out(self, commands: list[Command]) -> None:
-        """Decide some commands in one transaction, and answer each; only one thread may."""
+        """Decide some commands in one transaction, and answer each; only one thread may.
+
+        Those that want a long stream are set aside; their turn comes, with the commands of a
+        later call, when it has been read; each call ends with a piece of that.
+        """
+        waiting = [it for it in self._aside if not it[1].future.done()]
+        ready = [it for it in waiting if it[0] not in self._long.reading]
+        self._aside = [it for it in waiting if it[0] in self._long.reading] + ready[BATCH:]
+        self._running = [*commands, *(command for _, command in ready[:BATCH])]
+        if self._running:
+            self._attempt(self._running)
+        try:
+            self._long.read_on(self._store, self._piece)
+        except Exception as wrong:  # the committer outlives this, too
+            self._store.rollback()
+            idle, self._aside = [command for _, command in self._aside], []
+            self._settle(idle, _away(stored=False) if isinstance(wrong, Lost) else wrong)
+
+    def _attempt(self, commands: list[Command]) -> None:
         try:
             self._batch(commands)
         except Rejected as refused:
-            self._forget()
+            self._cache.forget()
             if len(commands) == 1:
                 self._settle(commands, RuntimeError(f"the database refused: {refused}"))
                 return
             for command in commands:
-                self.carry_out([command])
+                self._attempt([command])
         except (Lost, Ambiguous) as gone:
-            self._forget()
+            self._cache.forget()
             self._settle(commands, _away(stored=None if isinstance(gone, Ambiguous) else False))
         except Exception as bug:  # the committer outlives a fault in what it is given
-            self._forget()
+            self._cache.forget()
             self._store.rollback()
             self._settle(commands, bug)
 
@@ -224,21 +238,25 @@ class Committer:
                 batch.decide()
                 batch.commit()
             except Lost:  # nothing was stored; a connection that merely grew stale is replaced
-                self._forget()
+                self._cache.forget()
                 if fresh:
                     raise
                 fresh = True
                 continue
             except Ambiguous:
-                self._forget()
+                self._cache.forget()
                 if self._happened(batch, until):
                     break
                 continue
-            self._keep(batch)
+            self._cache.keep(batch.position, batch.states, batch.hashes)
+            self._long.taken((*batch.states, *batch.unreadable))
             break
-        self._settle([c for c in commands if c not in batch.again])
+        self._aside = [*self._aside, *batch.aside]
+        # Answers are looked up later, in the event loop: who is set aside must not be among these.
+        later = {*batch.again, *(command for _, command in batch.aside)}
+        self._settle([command for command in commands if command not in later])
         self.batches += 1
-        self.commands += len(commands)
+        self.commands += len(commands) - len(batch.aside)
         for command in batch.again:
             self._answer_again(command, batch.answers[command.key.scope])  # type: ignore[union-attr]
 
@@ -250,7 +268,7 @@ class Committer:
         """
         while True:
             try:
-                self._store.begin(NOTHING, (), ())
+                self._store.begin(NOTHING, {}, (), 0)
                 try:
                     first = batch.rows[0] if batch.rows else None
                     found = self._store.hash_at(first[0]) if first else None
@@ -296,26 +314,7 @@ class Committer:
             except Wanted as want:
                 states[want.place] = want.kind(id=want.place[1])
                 for row in self._store.as_of([want.place], outcome.after):
-                    states[want.place] = self._evolved(states[want.place], row)
-
-    def _evolved(self, state: State[Any], row: Row) -> State[Any]:
-        fact = self._mapper.fact(*row[:6])
-        assert fact.version == state.version + 1, f"{fact.stream} skips to {fact.version}"
-        return state.told(fact.event, fact.at)
-
-    def _keep(self, batch: "_Batch") -> None:
-        self._hashes.update(batch.hashes)
-        self._position = batch.position
-        for place, state in batch.states.items():
-            self._states[place] = state
-            self._states.move_to_end(place)
-        while len(self._states) > CACHED:
-            self._states.popitem(last=False)
-
-    def _forget(self) -> None:
-        self._states.clear()
-        self._hashes.clear()
-        self._position = NOTHING
+                    states[want.place] = evolved(self._mapper, states[want.place], row)
 
 
 class _Batch:
@@ -324,6 +323,8 @@ class _Batch:
     def __init__(self, committer: Committer, commands: Sequence[Command]) -> None:
         self._committer = committer
         self._commands = commands
+        self._cache, self._long = committer._cache, committer._long
+        self._left = committer._piece  # facts it may still load under its lock
         self.states: dict[Place, State[Any]] = {}  # loaded or changed in this batch
         self.unreadable: dict[Place, Unreadable] = {}  # streams that concern only who opens them
         self.hashes: dict[UUID, bytes] = {}
@@ -331,6 +332,7 @@ class _Batch:
         self.rows: list[Row] = []
         self.answers: dict[bytes, Answer] = {}  # by scope, found or made
         self.again: list[Command] = []  # to be answered from an earlier outcome
+        self.aside: list[tuple[Place, Command]] = []  # to be decided when a long stream is read
         self._new_answers: list[Answer] = []
         self._at = committer._clock()
         for command in commands:
@@ -338,51 +340,43 @@ class _Batch:
 
     def open(self) -> None:
         """Take the lock; bring the cache to the journal's head; load what is asked for."""
-        home = self._committer
-        wanted = {
-            place: kind
-            for command in self._commands
-            for kind, place in command.wants
-            if place not in home._states
-        }
+        cache = self._cache
+        wanted = dict(self._long.starts)
+        for command in self._commands:
+            for kind, place in command.wants:
+                if place not in cache.states and place not in self._long.reading:
+                    wanted.setdefault(place, kind(id=place[1]))
         keys = [command.key.scope for command in self._commands if command.key is not None]
-        opening = home._store.begin(home._position, list(wanted), keys)
+        store = self._committer._store
+        opening = store.begin(cache.position, versions(wanted), keys, self._left)
         if opening.tail is None:
-            home._forget()  # too far behind; the decisions will ask for what they need
+            cache.forget()  # too far behind; the decisions will ask for what they need
         else:
-            self._catch_up(opening.tail)
-        self.position = home._position = opening.position
+            cache.catch_up(opening.tail)
+        self.position = cache.position = opening.position
         self.answers = {answer.key: answer for answer in opening.answers}
-        self._take(wanted, opening.rows)
+        self._take(wanted, opening.loaded)
 
-    def _catch_up(self, tail: Sequence[Row]) -> None:
-        home = self._committer
-        for row in tail:
+    def _take(self, wanted: dict[Place, State[Any]], loaded: Loaded) -> None:
+        """Add to what is known of some streams the rest; those that are too long are set aside."""
+        self._left -= len(loaded.rows)
+        for place in loaded.beyond:
+            self._long.begin(place, wanted.pop(place))
+        for row in loaded.rows:
             place = (row[1], row[2])
-            if place in home._states:
+            if place in wanted:
                 try:
-                    home._states[place] = home._evolved(home._states[place], row)
-                except Unreadable:
-                    del home._states[place]  # whoever opens it is told so
-            if row[1] in home._hashes:
-                home._hashes[row[1]] = bytes(row[6])
-
-    def _take(self, wanted: dict[Place, type[State[Any]]], rows: Sequence[Row]) -> None:
-        loaded = {place: kind(id=place[1]) for place, kind in wanted.items()}
-        for row in rows:
-            place = (row[1], row[2])
-            if place in loaded:
-                try:
-                    loaded[place] = self._committer._evolved(loaded[place], row)
+                    wanted[place] = evolved(self._committer._mapper, wanted[place], row)
                 except Unreadable as newer:
                     self.unreadable[place] = newer
-                    del loaded[place]
-        self.states.update(loaded)
+                    del wanted[place]
+        self.states.update(wanted)
 
     def _look(self, kind: type[State[Any]], place: Place) -> State[Any]:
-        if place in self.unreadable:
-            raise self.unreadable[place]
-        state = self.states.get(place) or self._committer._states.get(place)
+        wrong = self.unreadable.get(place) or self._long.broken.get(place)
+        if wrong is not None:
+            raise wrong
+        state = self.states.get(place) or self._cache.states.get(place)
         if state is None:
             raise Wanted(kind, place)
         return state
@@ -391,16 +385,20 @@ class _Batch:
         """Run every decision; those that need more streams run again when they are loaded."""
         waiting = list(self._commands)
         while waiting:
-            wanted: dict[Place, type[State[Any]]] = {}
+            wanted: dict[Place, State[Any]] = {}
             short = []
             for command in waiting:
                 try:
                     self._run(command)
                 except Wanted as want:
-                    wanted[want.place] = want.kind
+                    if want.place in self._long.reading:
+                        self.aside.append((want.place, command))
+                        continue
+                    wanted[want.place] = want.kind(id=want.place[1])
                     short.append(command)
             if wanted:
-                self._take(wanted, self._committer._store.load(list(wanted)))
+                store = self._committer._store
+                self._take(wanted, store.load(versions(wanted), self._left))
             waiting = short
         self._link()
 
@@ -455,12 +453,12 @@ class _Batch:
             key=lambda fact: fact.position,
         )
         tenants = {fact.tenant for fact in facts}
-        unknown = [tenant for tenant in tenants if tenant not in home._hashes]
+        unknown = [tenant for tenant in tenants if tenant not in self._cache.hashes]
         if unknown:
             self.hashes.update(dict.fromkeys(unknown, GENESIS))
             self.hashes.update(home._store.heads(unknown))
         for tenant in tenants:
-            self.hashes.setdefault(tenant, home._hashes.get(tenant, GENESIS))
+            self.hashes.setdefault(tenant, self._cache.hashes.get(tenant, GENESIS))
         encode = home._mapper.state_of
         for fact in facts:
             topic, state = type(fact.event).__name__, encode(fact)

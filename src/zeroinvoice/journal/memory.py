@@ -1,7 +1,8 @@
 """The store of fast tests and simulations: the same promises, kept in memory."""
 
 import threading
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from eventsourcing.persistence import IntegrityError
 
 from zeroinvoice.journal.mapper import StoredFact
 from zeroinvoice.journal.recorder import MemoryFactRecorder, Row
-from zeroinvoice.journal.store import Answer, Opening, Rejected
+from zeroinvoice.journal.store import Answer, Loaded, Opening, Rejected
 from zeroinvoice.kernel.desk import Place
 
 
@@ -21,17 +22,19 @@ class MemoryStore:
         self._answers: dict[bytes, Answer] = {}
         self._lock = threading.Lock()
 
-    def begin(self, after: int, streams: Sequence[Place], keys: Sequence[bytes]) -> Opening:
+    def begin(
+        self, after: int, streams: Mapping[Place, int], keys: Sequence[bytes], most: int
+    ) -> Opening:
         self._lock.acquire()
         return Opening(
             len(self._recorder.rows),
             self._recorder.rows[after:],
-            self.load(streams),
+            self.load(streams, most),
             [self._answers[key] for key in keys if key in self._answers],
         )
 
-    def load(self, streams: Sequence[Place]) -> list[Row]:
-        return self.as_of(streams, len(self._recorder.rows))
+    def load(self, streams: Mapping[Place, int], most: int) -> Loaded:
+        return shortest(self.as_of(list(streams), len(self._recorder.rows)), streams, most)
 
     def heads(self, tenants: Sequence[UUID]) -> dict[UUID, bytes]:
         known = self._recorder.hashes
@@ -52,6 +55,11 @@ class MemoryStore:
         if self._lock.locked():
             self._lock.release()
 
+    def newer(self, place: Place, version: int, most: int) -> list[Row]:
+        return [row for row in self.as_of([place], len(self._recorder.rows)) if row[3] > version][
+            :most
+        ]
+
     def as_of(self, streams: Sequence[Place], position: int) -> list[Row]:
         wanted = set(streams)
         return [row for row in self._recorder.rows[:position] if (row[1], row[2]) in wanted]
@@ -62,3 +70,22 @@ class MemoryStore:
 
     def close(self) -> None:
         return
+
+
+def shortest(rows: Sequence[Row], streams: Mapping[Place, int], most: int) -> Loaded:
+    """Of some streams' rows those after the versions already known: whole streams, at most so many.
+
+    The shortest come first; those for which there is no room are named.
+    """
+    newer: dict[Place, list[Row]] = defaultdict(list)
+    for row in rows:
+        if row[3] > streams[row[1], row[2]]:
+            newer[row[1], row[2]].append(row)
+    within: list[Row] = []
+    beyond: list[Place] = []
+    for place in sorted(newer, key=lambda it: (len(newer[it]), it[1])):
+        if len(within) + len(newer[place]) > most:
+            beyond.append(place)
+        else:
+            within += newer[place]
+    return Loaded(within, beyond)

@@ -1,6 +1,6 @@
 """What the committer needs of a database, and Postgres behind it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import datetime
 from typing import Any, Protocol
@@ -15,7 +15,6 @@ from zeroinvoice.journal.recorder import (
     INSERT,
     LAST_HASHES,
     LOCK,
-    NEWER,
     SINCE,
     Row,
     columns_of,
@@ -33,6 +32,27 @@ INSERT_ANSWERS = (
     "INSERT INTO answers (key, fingerprint, outcome, at) SELECT k, f, o, %s"
     " FROM unnest(%b::bytea[], %b::bytea[], %b::text[]) AS a (k, f, o)"
 )
+# How far each of some streams has come beyond a version, shortest first, and the running sum.
+# A stream is one tenant's, so its last fact says whose it is. Nothing else asks by tenant: a
+# planner with old figures would read the index of all the tenant's facts for it.
+BEHIND = (
+    "WITH behind AS (SELECT w.tenant_id, w.stream, w.version,"
+    " sum(l.version - w.version) OVER (ORDER BY l.version - w.version, w.stream) AS upto"
+    " FROM unnest(%b::uuid[], %b::uuid[], %b::int[]) AS w (tenant_id, stream, version),"
+    " LATERAL (SELECT f.tenant_id, f.version FROM facts f WHERE f.stream = w.stream"
+    " ORDER BY f.version DESC LIMIT 1) AS l"
+    " WHERE l.tenant_id = w.tenant_id AND l.version > w.version)"
+)
+WITHIN = (
+    f"{BEHIND} SELECT {', '.join(f'f.{c}' for c in COLUMNS.split(', '))}"
+    " FROM behind b JOIN facts f ON f.stream = b.stream AND f.version > b.version"
+    " WHERE b.upto <= %s ORDER BY f.position"
+)
+BEYOND = f"{BEHIND} SELECT tenant_id, stream FROM behind WHERE upto > %s"
+PIECE = (
+    f"SELECT * FROM (SELECT {COLUMNS} FROM facts WHERE stream = %s AND version > %s"
+    " ORDER BY version LIMIT %s) AS f WHERE tenant_id = %s"
+)
 AS_OF = (
     f"SELECT {', '.join(f'f.{c}' for c in COLUMNS.split(', '))}"
     " FROM unnest(%b::uuid[], %b::uuid[]) AS w (tenant_id, stream)"
@@ -47,7 +67,14 @@ class Answer(Value):
 
     key: bytes
     fingerprint: bytes
-    outcome: str  # JSON of `committer.Outcome`
+    outcome: str  # JSON of `outcome.Outcome`
+
+
+class Loaded(Value):
+    """The facts of some streams after the versions already known, all of them or none."""
+
+    rows: list[Row] = []
+    beyond: list[Place] = []  # streams that would have made it too many; the longest
 
 
 class Opening(Value):
@@ -55,7 +82,7 @@ class Opening(Value):
 
     position: int  # of the journal's last fact
     tail: list[Row] | None  # what others appended since, or None when that is too much
-    rows: list[Row]  # of the streams that were asked for
+    loaded: Loaded  # of the streams that were asked for
     answers: list[Answer]
 
 
@@ -74,11 +101,14 @@ class Rejected(Exception):
 class Store(Protocol):
     """One transaction at a time: begin, look, then commit or roll back."""
 
-    def begin(self, after: int, streams: Sequence[Place], keys: Sequence[bytes]) -> Opening: ...
-    def load(self, streams: Sequence[Place]) -> list[Row]: ...
+    def begin(
+        self, after: int, streams: Mapping[Place, int], keys: Sequence[bytes], most: int
+    ) -> Opening: ...
+    def load(self, streams: Mapping[Place, int], most: int) -> Loaded: ...
     def heads(self, tenants: Sequence[UUID]) -> dict[UUID, bytes]: ...
     def commit(self, rows: Sequence[Row], answers: Sequence[Answer], at: datetime) -> None: ...
     def rollback(self) -> None: ...
+    def newer(self, place: Place, version: int, most: int) -> list[Row]: ...
     def as_of(self, streams: Sequence[Place], position: int) -> list[Row]: ...
     def hash_at(self, position: int) -> bytes | None: ...
     def close(self) -> None: ...
@@ -100,9 +130,12 @@ class PostgresStore:
         self._leaving = ExitStack()  # the pipeline
         self._wrote = False  # something, in this transaction
 
-    def begin(self, after: int, streams: Sequence[Place], keys: Sequence[bytes]) -> Opening:
+    def begin(
+        self, after: int, streams: Mapping[Place, int], keys: Sequence[bytes], most: int
+    ) -> Opening:
         """Take the order lock and read, in one round trip, what the batch needs.
 
+        Of the streams, each with the version already known, at most so many facts.
         Raises `Lost` when the database is away or the lock is not to be had in time.
         """
         try:
@@ -112,9 +145,9 @@ class PostgresStore:
             connection.execute(LOCK, prepare=True)
             head = connection.execute(HEAD, prepare=True)
             tail = connection.execute(SINCE, [after, TAIL], prepare=True, binary=True)
-            found = rows = None
+            found = loading = None
             if streams:
-                rows = connection.execute(NEWER, _wanted(streams), prepare=True, binary=True)
+                loading = _load(connection, streams, most)
             if keys:
                 found = connection.execute(ANSWERS, [list(keys)], prepare=True, binary=True)
             pipeline.sync()
@@ -125,13 +158,20 @@ class PostgresStore:
         return Opening(
             position,
             None if position - after > TAIL else tail.fetchall(),
-            rows.fetchall() if rows else [],
+            _loaded(loading) if loading else Loaded(),
             [Answer(*row) for row in found.fetchall()] if found else [],
         )
 
-    def load(self, streams: Sequence[Place]) -> list[Row]:
-        """All facts of some streams, as they are under the lock."""
-        return self._read(NEWER, _wanted(streams))
+    def load(self, streams: Mapping[Place, int], most: int) -> Loaded:
+        """The facts of some streams after the versions already known, under the lock."""
+        try:
+            connection, pipeline = self._connected()
+            loading = _load(connection, streams, most)
+            pipeline.sync()
+            return _loaded(loading)
+        except AWAY as lost:
+            self._drop()
+            raise Lost(str(lost)) from lost
 
     def heads(self, tenants: Sequence[UUID]) -> dict[UUID, bytes]:
         """The last hash of each tenant that has one."""
@@ -184,6 +224,11 @@ class PostgresStore:
         except psycopg.Error:
             self._drop()
 
+    def newer(self, place: Place, version: int, most: int) -> list[Row]:
+        """The next facts of one stream after a version; outside any transaction."""
+        tenant, stream = place
+        return self._read(PIECE, [stream, version, most, tenant])
+
     def as_of(self, streams: Sequence[Place], position: int) -> list[Row]:
         """All facts of some streams up to a position; outside any transaction."""
         tenants, ids = zip(*streams, strict=True)
@@ -233,6 +278,15 @@ def _connect(conninfo: str) -> psycopg.Connection[Any]:
     return connection
 
 
-def _wanted(streams: Sequence[Place]) -> list[list[Any]]:
+def _load(
+    connection: psycopg.Connection[Any], streams: Mapping[Place, int], most: int
+) -> tuple[psycopg.Cursor[Any], psycopg.Cursor[Any]]:
     tenants, ids = zip(*streams, strict=True)
-    return [list(tenants), list(ids), [0] * len(ids)]
+    asked = [list(tenants), list(ids), list(streams.values()), most]
+    within = connection.execute(WITHIN, asked, prepare=True, binary=True)
+    return within, connection.execute(BEYOND, asked, prepare=True, binary=True)
+
+
+def _loaded(loading: tuple[psycopg.Cursor[Any], psycopg.Cursor[Any]]) -> Loaded:
+    within, beyond = loading
+    return Loaded(within.fetchall(), beyond.fetchall())

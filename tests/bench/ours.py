@@ -112,18 +112,20 @@ def seeded(url: str, port: int, settings: Settings, tenant: UUID) -> Service:
     parts = Parts(settings, url, system_clock)
     user, session = new_id(), new_id()
 
-    def opened(desk: Desk) -> UUID:
+    def opened(desk: Desk) -> tuple[UUID, UUID]:
         workspace = desk.find(Workspace, tenant)
         if not workspace.version:
-            desk.record(workspace, workspace.open(user, WorkspaceSettings("Bench")))
+            opening = workspace.open(user, WorkspaceSettings("Bench"))
+            workspace = desk.record(workspace, opening)
         begun = desk.new(Session, session)
-        desk.record(begun, begun.start(user))
+        desk.record(begun, begun.start(workspace.owner))
         client = desk.new(Client)
-        return desk.record(client, client.add(Profile("Acme Corp", "USD"))).id
+        desk.record(client, client.add(Profile("Acme Corp", "USD")))
+        return workspace.owner, client.id
 
-    client = asyncio.run(_committed(parts.committer, tenant, opened))
+    owner, client = asyncio.run(_committed(parts.committer, tenant, opened))
     parts.journal.close()
-    token = parts.tokens.access(user, tenant, session, 1, system_clock())
+    token = parts.tokens.access(owner, tenant, session, 1, system_clock())
     return Service(port, url, settings, tenant, client, token)
 
 

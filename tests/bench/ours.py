@@ -117,11 +117,12 @@ def seeded(url: str, port: int, settings: Settings, tenant: UUID) -> Service:
         if not workspace.version:
             opening = workspace.open(user, WorkspaceSettings("Bench"))
             workspace = desk.record(workspace, opening)
+        owner = next(iter(workspace.membership.members))
         begun = desk.new(Session, session)
-        desk.record(begun, begun.start(workspace.owner))
+        desk.record(begun, begun.start(owner))
         client = desk.new(Client)
         desk.record(client, client.add(Profile("Acme Corp", "USD")))
-        return workspace.owner, client.id
+        return owner, client.id
 
     owner, client = asyncio.run(_committed(parts.committer, tenant, opened))
     parts.journal.close()

@@ -142,9 +142,10 @@ class Sessions(RuleBasedStateMachine):
         matched = f"hash-{self.password}"
         proof = None if otp is None else self.code(otp)
         answer: Any = self.decided(lambda desk: access.log_in(desk, BOX, matched, CALLER, proof))
-        if isinstance(answer, Throttled) and not self.locked():
+        alone = not self.on or otp is None  # nobody looks at a code
+        if isinstance(answer, Throttled) and (alone or not self.locked()):
             return  # wrong passwords came before
-        if not self.on or otp is None:
+        if alone:
             session = answer[0]
             assert session.half == self.on
             if self.on:

@@ -17,7 +17,7 @@ from vitals import Repeating, health, memory
 CLIENTS = 200
 ALLOWED = {200, 201, 204, 429, 503}
 SLOWEST_P99 = 2.0  # seconds
-SLOWEST_HEALTH = 1.0  # seconds; 0.2 is aimed at, and missed: see docs/benchmarks-notes.md
+SLOWEST_HEALTH = 0.2  # seconds; missed so far: docs/benchmarks-notes.md says why
 MOST_GROWTH = 200.0  # MB
 NORMAL_WITHIN = 5.0  # seconds
 REQUESTS, DOCUMENTS = 4_000, 300

@@ -6,11 +6,12 @@ from http.client import HTTPConnection
 from typing import Any
 
 import pytest
-from crowd import MOST_GROWTH, NORMAL_WITHIN, SLOWEST_HEALTH, SLOWEST_P99, crowd
+from crowd import MOST_GROWTH, NORMAL_WITHIN, SLOWEST_P99, crowd
 from figures import say
 from installation import Installation, folder
 
 SECONDS = 8.0
+SLOWEST_HEALTH = 1.0  # here others may use the same two cores; the long run measures 0.2 s
 
 
 @pytest.fixture

@@ -25,16 +25,18 @@ def poisoned(project: Any) -> Any:
     return fold
 
 
+FOLDS = tuple(
+    it.but(project=poisoned(it.project)) if it.name == "clients" else it
+    for it in projections.projectors
+)
+
+
 def test_a_fold_that_raises_halts_alone_and_health_names_it(
     new_database: Any, open_house: Any
 ) -> None:
     """G19: the rest goes on; nothing is skipped; mended, it resumes."""
     url = new_database()
-    folds = tuple(
-        it.but(project=poisoned(it.project)) if it.name == "clients" else it
-        for it in projections.projectors
-    )
-    house = open_house(url, folds)
+    house = open_house(url, FOLDS)
     office = house.office()
     for name in ("Before", "Poison", "After"):
         office.made("/api/clients", {"name": name})
@@ -80,11 +82,7 @@ def test_what_comes_before_a_bad_fact_in_the_same_batch_is_applied(
 ) -> None:
     """G19: however many facts a batch holds, the read model stands at the bad one."""
     url = new_database()
-    folds = tuple(
-        it.but(project=poisoned(it.project)) if it.name == "clients" else it
-        for it in projections.projectors
-    )
-    house = open_house(url, folds)
+    house = open_house(url, FOLDS)
     office = house.office()
 
     def added(desk: Desk) -> None:

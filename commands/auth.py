@@ -214,9 +214,12 @@ async def login(
     return _logged_in(done, now, parts)
 
 
-@post("/auth/logout", may="account", status_code=204)
+@post("/auth/logout", may="logout", status_code=204)
 async def logout(writer: Writing) -> Response[None]:
-    """Log out: the session ends at once, and every token of it."""
+    """Log out: the session ends at once, and every token of it.
+
+    With an `mfa_token` it ends a login that waits for its second factor.
+    """
     await writer.commit(lambda desk: access.log_out(desk, writer.principal.session))
     return Response(None, status_code=204, cookies=no_cookies())
 

@@ -9,6 +9,7 @@ from msgspec import Meta
 from projections.members import MemberView
 from zeroinvoice.domain import inviting
 from zeroinvoice.domain.roles import Role
+from zeroinvoice.domain.two_factor import TwoFactor, two_factor_of
 from zeroinvoice.domain.user import User
 from zeroinvoice.domain.workspace import Workspace
 from zeroinvoice.http.routes import delete, patch, post
@@ -32,7 +33,7 @@ async def invite(data: JSONBody[InviteMember], writer: Writing) -> MemberView:
 
     def decision(desk: Desk) -> tuple[Workspace, MemberView]:
         workspace, id = inviting.invite(desk, writer.principal.user, data.email, data.role)
-        return workspace, MemberView.of(workspace, id, User(), desk.now)
+        return workspace, MemberView.of(workspace, id, desk.now, User(), TwoFactor())
 
     _, view = await writer.commit(decision, wants=[(Workspace, writer.tenant)])
     return view
@@ -46,7 +47,8 @@ async def assign(
 
     def decision(desk: Desk) -> tuple[Workspace, MemberView]:
         workspace, user = inviting.assign(desk, writer.principal.user, member_id, data.role)
-        return workspace, MemberView.of(workspace, member_id, user, desk.now)
+        factor = desk.find(TwoFactor, two_factor_of(desk.tenant, member_id))
+        return workspace, MemberView.of(workspace, member_id, desk.now, user, factor)
 
     _, view = await writer.commit(decision, wants=[(Workspace, writer.tenant)])
     return view

@@ -5,6 +5,7 @@ from typing import Literal
 from uuid import UUID
 
 from zeroinvoice.domain.roles import Role
+from zeroinvoice.domain.two_factor import TwoFactor, two_factor_of
 from zeroinvoice.domain.user import User
 from zeroinvoice.domain.workspace import Workspace
 from zeroinvoice.http.reading import Reading
@@ -25,12 +26,15 @@ class MemberView(Value, kw_only=True):
     email: str | None
     role: Role
     status: Status
+    two_factor: bool  # whether a second factor is asked of them
     since: datetime  # joined, or invited last
     expires_at: datetime | None  # of the invitation
 
     @classmethod
-    def of(cls, workspace: Workspace, id: UUID, user: User, now: datetime) -> "MemberView":
-        """A member's view takes their user; that of an invitation a blank one."""
+    def of(
+        cls, workspace: Workspace, id: UUID, now: datetime, user: User, factor: TwoFactor
+    ) -> "MemberView":
+        """A member's view takes their user and second factor; that of an invitation blank ones."""
         asked = workspace.membership.invitations.get(id)
         known = asked or workspace.membership.members[id]
         status: Status = "active"
@@ -42,6 +46,7 @@ class MemberView(Value, kw_only=True):
             email=asked.email if asked else user.email or None,
             role=known.role,
             status=status,
+            two_factor=factor.on,
             since=known.since,
             expires_at=asked.until if asked else None,
         )
@@ -56,8 +61,12 @@ def browse(reader: Reading) -> Page[MemberView]:
     workspace, now = reader.state(Workspace, reader.tenant), reader.as_of or reader.now
     reader.follows_more()  # names are the users' own
     ids = [*workspace.membership.members, *workspace.membership.invitations]
-    reader.states([(User, id) for id in ids])
-    views = [MemberView.of(workspace, id, reader.find(User, id), now) for id in ids]
+    factors = {id: two_factor_of(reader.tenant, id) for id in ids}
+    reader.states([*((User, id) for id in ids), *((TwoFactor, id) for id in factors.values())])
+    views = [
+        MemberView.of(workspace, id, now, reader.find(User, id), reader.find(TwoFactor, factor))
+        for id, factor in factors.items()
+    ]
     return Page(sorted(views, key=lambda it: (it.status != "active", it.since, it.id)))
 
 

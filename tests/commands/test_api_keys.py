@@ -110,7 +110,8 @@ def test_a_key_may_do_what_it_was_given_and_no_more(office: Any, program: Any) -
 
 
 @pytest.mark.parametrize(
-    "permission", ["account", "members:write", "keys:read", "keys:write", "bank_accounts:write"]
+    "permission",
+    ["account", "logout", "members:write", "keys:read", "keys:write", "bank_accounts:write"],
 )
 def test_no_key_is_given_what_people_alone_may_do(office: Any, permission: str) -> None:
     body = {"name": "Shop", "permissions": ["clients:read", permission]}

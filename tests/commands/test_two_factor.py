@@ -280,3 +280,16 @@ def test_a_second_factor_is_in_the_audit_log_without_its_secrets(secured: Any) -
     )
     for hidden in stored[-1].event.backup_hashes:
         assert hidden not in shown.text
+
+
+def test_members_show_who_has_a_second_factor(holder: Any) -> None:
+    """Rule A25-7: whoever is to see that everybody has one must see who has none."""
+
+    def shown() -> list[bool]:
+        bearer = {"Authorization": f"Bearer {holder.tokens['access_token']}"}
+        answer = holder.it.http.get("/api/workspace/members", headers=bearer)
+        return [it["two_factor"] for it in answer.json()["items"]]
+
+    assert shown() == [False]
+    holder.on()
+    assert shown() == [True]

@@ -108,7 +108,7 @@ def test_a_half_session_may_do_nothing_else(secured: Any, house: Any) -> None:
         for route in house.app._app.routes
         if isinstance(route, HTTPRoute) and route.path.startswith("/api")
         for method, (handler, _) in route.route_handler_map.items()
-        if handler.opt.get("may") not in (None, "anybody")
+        if handler.opt.get("may") not in (None, "anybody", "logout")
     ]
     assert len(inside) > 60
     bearer, heard = {"Authorization": f"Bearer {token}"}, 0
@@ -120,7 +120,6 @@ def test_a_half_session_may_do_nothing_else(secured: Any, house: Any) -> None:
     assert heard > 30
     for path, body in (
         ("/api/clients", {"name": "Acme"}),
-        ("/api/auth/logout", None),
         ("/api/auth/confirm", {"password": PASSWORD}),
         ("/api/auth/2fa/setup", {"password": PASSWORD}),
         ("/api/auth/2fa/disable", {"password": PASSWORD, "code": secured.code()}),
@@ -133,6 +132,17 @@ def test_a_half_session_may_do_nothing_else(secured: Any, house: Any) -> None:
     assert secured.it.http.get("/api/auth/me", headers=cookie).status_code == 403
     assert secured.it.post("/api/auth/refresh", {"refresh_token": token}).status_code == 401
     assert secured.it.head() == head
+
+
+def test_a_login_that_waits_for_its_second_factor_can_be_given_up(secured: Any) -> None:
+    """T10: logging out is the one other thing an mfa_token is good for."""
+    token, other = secured.half(), secured.half()
+    bearer = {"Authorization": f"Bearer {token}"}
+    assert secured.it.post("/api/auth/logout", None, **bearer).status_code == 204
+    assert secured.it.facts()[-1] == "LoggedOut"
+    assert secured.finish(secured.code(), token).status_code == 401
+    assert secured.it.post("/api/auth/logout", None, **bearer).status_code == 401
+    assert secured.finish(secured.code(), other).status_code == 200
 
 
 def test_a_foreign_page_can_finish_no_login(secured: Any) -> None:

@@ -49,4 +49,4 @@ def test_a_route_whose_permission_means_nothing_cannot_be_made(
 def test_each_role_may_do_what_the_one_below_may() -> None:
     """An auditor reads everything and changes nothing but their own account."""
     assert ROLES["member"] < ROLES["accountant"] < ROLES["admin"] < ROLES["owner"] == ALL
-    assert ROLES["auditor"] == READING | {"account"}
+    assert ROLES["auditor"] == READING | {"account", "logout"}

@@ -16,6 +16,8 @@ from zeroinvoice.kernel.value import Value
 
 CONFIRMED: frozenset[Permission] = frozenset({"bank_accounts:write"})
 """What asks for a session whose user has lately proved to be themselves."""
+HALF_WAY: frozenset[Permission] = frozenset({"logout"})
+"""What may be done before the second factor came."""
 
 
 class Principal(Value):
@@ -52,12 +54,14 @@ class Entrant(Principal):
     """Somebody whose password was right and whose second factor is to come: they may send it."""
 
     def admit(self, streams: Streams, needed: Iterable[Permission]) -> None:
-        """Raises `Forbidden` for whatever asks for a permission, `Unauthenticated` once it came."""
+        """Raises `Forbidden` unless they would leave, `Unauthenticated` once the code came."""
         session = streams.find(Session, self.session, tenant=self.tenant)
         session.assert_standing(streams.now)
-        if tuple(needed):
-            session.assert_open(streams.now)
+        needed = tuple(needed)
+        if needed and not session.half:
             raise Unauthenticated("This login is finished; send the access token it led to.")
+        if not HALF_WAY.issuperset(needed):
+            session.assert_open(streams.now)
 
 
 class KeyHolder(Value):

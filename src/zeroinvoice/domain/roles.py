@@ -5,6 +5,7 @@ from typing import Literal, get_args
 Role = Literal["owner", "admin", "accountant", "member", "auditor"]
 Permission = Literal[
     "account",  # one's own account: password, second factor, sessions; for people alone
+    "logout",  # ending one's session, also before the second factor came
     "workspace:read",
     "workspace:write",
     "taxes:write",
@@ -33,6 +34,7 @@ ALL: frozenset[Permission] = frozenset(get_args(Permission))
 READING: frozenset[Permission] = frozenset(it for it in ALL if it.endswith(":read"))
 FOR_KEYS: frozenset[Permission] = ALL - {  # what an API key may be given
     "account",
+    "logout",
     "members:write",
     "keys:read",
     "keys:write",
@@ -41,6 +43,7 @@ FOR_KEYS: frozenset[Permission] = ALL - {  # what an API key may be given
 _MEMBER: frozenset[Permission] = frozenset(
     {
         "account",
+        "logout",
         "workspace:read",
         "members:read",
         "clients:read",
@@ -71,5 +74,5 @@ ROLES: dict[Role, frozenset[Permission]] = {
     "admin": _ADMIN,
     "accountant": _ACCOUNTANT,
     "member": _MEMBER,
-    "auditor": READING | {"account"},  # sees everything, changes nothing but their own account
+    "auditor": READING | {"account", "logout"},  # sees everything, changes nothing but their own account
 }

@@ -125,7 +125,10 @@ class User(State[UserEvent]):
             case OthersLoggedOut(session_id=id):
                 return self.but(sessions=tuple(it for it in self.sessions if it.id == id), half=())
             case LoggedOut(session_id=id) | SessionRevoked(session_id=id):
-                return self.but(sessions=tuple(it for it in self.sessions if it.id != id))
+                return self.but(
+                    sessions=tuple(it for it in self.sessions if it.id != id),
+                    half=tuple(it for it in self.half if it.id != id),
+                )
             case LoginFailed():
                 return self
             case PasswordReset(password_hash=password_hash):
@@ -168,7 +171,7 @@ class User(State[UserEvent]):
         yield LoginFailed()
 
     def log_out(self, session_id: UUID) -> Events:
-        if any(it.id == session_id for it in self.sessions):
+        if any(it.id == session_id for it in (*self.sessions, *self.half)):
             yield LoggedOut(session_id)
 
     def log_out_others(self, session_id: UUID) -> Events:

@@ -188,6 +188,53 @@ def reads(bench: Bench) -> Iterator[Contestants]:
 
 
 @registry.contest(
+    Row("create an invoice, against no permissions and limits", "create", "unguarded", bar=0.97),
+    Row("read one invoice, against no row-level security", "one", "one_unfenced", bar=0.9),
+    Row("list 50 invoices, against no row-level security", "list", "list_unfenced", bar=0.9),
+)
+def guards(bench: Bench) -> Iterator[Contestants]:
+    """What permissions, limits and row-level security cost: the same service without them."""
+    url = ledger.journal(bench.url, bench.facts, "guarded")
+    apart(ours.rebuild, url)
+    tenant = ledger.tenant(0)
+    ids = asking.invoices(url, tenant, ONES)
+    with (
+        service(database(bench.url, "guards"), workers=()) as house,
+        service(database(bench.url, "no_guards"), workers=(), without="guards") as lowered,
+        service(url, tenant=tenant) as fenced,
+        service(url, tenant=tenant, workers=(), without="fence") as unfenced,
+    ):
+        created, read = {"create": house, "unguarded": lowered}, {"": fenced, "_unfenced": unfenced}
+        yield {
+            **{
+                name: loaded(
+                    bench,
+                    it.port,
+                    [it.request("POST", "/api/invoices/", invoice(it.client))],
+                    [201],
+                )
+                for name, it in created.items()
+            },
+            **{
+                f"one{name}": loaded(
+                    bench,
+                    it.port,
+                    [it.request("GET", f"/api/invoices/{id}") for id in ids],
+                    [200],
+                    16,
+                )
+                for name, it in read.items()
+            },
+            **{
+                f"list{name}": loaded(
+                    bench, it.port, [it.request("GET", "/api/invoices?limit=50")], [200], 16
+                )
+                for name, it in read.items()
+            },
+        }
+
+
+@registry.contest(
     Row("hello, 64 connections", "hello_granian", "hello_uvicorn"),
     Row("echo a body of 1 kB", "echo_granian", "echo_uvicorn"),
     Row("echo a body of 1 kB, p99", "echo_granian", "echo_uvicorn", "p99_ms"),

@@ -36,6 +36,7 @@ from zeroinvoice.settings import Settings
 
 SENT = b'{"status":"sent"}'
 PROGRAM = [sys.executable, "-P", "-m", "zeroinvoice"]
+LOWERED = [sys.executable, str(Path(__file__).with_name("lowered.py"))]
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,12 @@ def service(
     workers: Sequence[str] = ("work",),
     processes: int = 2,
     tenant: UUID | None = None,
+    without: str = "",
 ) -> Iterator[Service]:
     """Serve a database with some API processes and the workers that always run beside them.
 
-    Requests are made on behalf of a new workspace, unless one that is there is named.
+    Requests are made on behalf of a new workspace, unless one that is there is named. `without`
+    leaves away what `lowered` says.
     """
     migrate(url)
     with tempfile.TemporaryDirectory(prefix="zeroinvoice-bench-") as folder:
@@ -92,13 +95,15 @@ def service(
             "ZEROINVOICE_DATA": folder,
             "ZEROINVOICE_SECRET": secret,
             "ACCESS_TOKEN_MINUTES": "15",
+            "LOWERED": without,
             # Limits are looked at as ever; one address that drives everything reaches none.
             **dict.fromkeys(("LIMIT_GUESSES", "LIMIT_ADDRESS", "LIMIT_WORKSPACE"), "1000000"),
         }
         settings = Settings.from_env(env)
         log = Path(folder, "log")
         started = [start([*PROGRAM, word], log=log, env=env) for word in workers]
-        started += [start([*PROGRAM, "api"], log=log, env=env) for _ in range(processes)]
+        program = LOWERED if without else PROGRAM
+        started += [start([*program, "api"], log=log, env=env) for _ in range(processes)]
         try:
             await_listeners(port, log, started, count=processes)
             yield seeded(url, port, settings, tenant or new_id())

@@ -17,6 +17,7 @@ from projections import (
     merges,
     payment_summary,
     payments,
+    proofs,
     receivables,
     workspace,
 )
@@ -50,5 +51,6 @@ routes = [
     *members.routes,
     *api_keys.routes,
     *audit.routes,
+    *proofs.routes,
     *health.routes,
 ]

@@ -264,6 +264,58 @@ def sign_heads(tenant: UUID | None) -> None:
     click.echo(f"Signed with the key {signer.public}.", err=True)
 
 
+@journal_group.command("prove")
+@click.argument("seq", type=int)
+@click.option("--since", type=int, help="Prove growth since so many facts of its workspace, too.")
+def prove(seq: int, since: int | None) -> None:
+    """Print a proof, a JSON line, that the fact at a position is in its workspace's journal.
+
+    With --since a second one, that the journal only grew since it had so many facts.
+    """
+    import msgspec
+
+    from zeroinvoice.journal.application import Journal
+    from zeroinvoice.journal.evidence import growth_of, inclusion_of
+    from zeroinvoice.journal.heads import Signer
+    from zeroinvoice.kernel.clock import system_clock
+    from zeroinvoice.kernel.refusals import Refusal
+    from zeroinvoice.kernel.secrets import Keyring
+
+    settings = read_settings()
+    signer, now = Signer(Keyring(*settings.secret_keys)), system_clock()
+    with database(settings) as url:
+        journal = Journal.at(url)
+        tenant, links = journal.chain_of(seq)
+        journal.close()
+    try:
+        proofs: list[object] = [inclusion_of(seq, tenant, links, signer, now)]
+        if since is not None:
+            proofs.append(growth_of(since, tenant, links, signer, now))
+    except Refusal as no:
+        click.echo(no.message, err=True)
+        sys.exit(1)
+    for proof in proofs:
+        click.echo(msgspec.json.encode(proof).decode())
+
+
+@journal_group.command("check")
+@click.argument("file", type=click.File("rb"))
+@click.option("--heads", type=click.File("rb"), help="Earlier heads that growth must begin with.")
+@click.option("--key", "keys", multiple=True, help="Public keys by which alone heads are good.")
+def check_proofs(file: IO[bytes], heads: IO[bytes] | None, keys: tuple[str, ...]) -> None:
+    """Check proofs, a JSON line each, with neither database nor network."""
+    from zeroinvoice.journal.broken import Broken
+    from zeroinvoice.journal.evidence import check_all
+    from zeroinvoice.journal.heads import read_heads
+
+    try:
+        count = check_all(file, keys, [it.check(keys) for it in read_heads(heads or ())])
+    except Broken as broken:
+        click.echo(f"BROKEN at {broken}", err=True)
+        sys.exit(1)
+    click.echo(f"{count} proofs: all hold.")
+
+
 @journal_group.command("tail")
 @click.option("--last", default=10, show_default=True, help="Facts to begin with.")
 @click.option("--follow/--no-follow", default=True, show_default=True)

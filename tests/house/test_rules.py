@@ -106,6 +106,7 @@ POST /api/customers/{client_id}/credits/{credit_id}/apply
 POST /api/customers/{client_id}/credits/{credit_id}/refund
 GET /api/customers/{client_id}/credits/balance/total
 GET /api/customers/{client_id}/receivables
+GET /api/audit/proofs/head|GET /api/audit/proofs/inclusion|GET /api/audit/proofs/growth
 GET /api/audit/logs|GET /api/audit/resource/{resource_type}/{resource_id}/history
 GET /api/health|GET /api/workspace|PATCH /api/workspace
 GET /api/workspace/tax-codes|POST /api/workspace/tax-codes

@@ -73,6 +73,11 @@ class Belongings:
         shown = self._owner.get(f"/api/invoices/{self.invoice_id}").json()
         return str(shown["line_items"][0]["id"])
 
+    @cached_property
+    def seq(self) -> int:
+        """The position of one of their facts."""
+        return int(self._owner.get("/api/audit/logs?limit=1").json()["items"][0]["seq"])
+
     # Makers
 
     def number(self) -> int:

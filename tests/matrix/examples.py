@@ -174,6 +174,9 @@ HOUSE: dict[str, Made] = {
     "api_keys.issue": _body(name="Key", permissions=["clients:read"]),
     "api_keys.revoke": lambda it: Example({"key_id": it.own.new_key()}),
     "audit.browse": _at(),
+    "proofs.head": _at(),
+    "proofs.inclusion": lambda it: Example(query={"seq": str(it.own.seq)}),
+    "proofs.growth": lambda it: Example(query={"since": "1"}),
     "audit.history": lambda it: Example(
         {"resource_type": "client", "resource_id": it.own.client_id}
     ),

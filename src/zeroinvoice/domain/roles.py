@@ -74,5 +74,6 @@ ROLES: dict[Role, frozenset[Permission]] = {
     "admin": _ADMIN,
     "accountant": _ACCOUNTANT,
     "member": _MEMBER,
-    "auditor": READING | {"account", "logout"},  # sees everything, changes nothing but their own account
+    "auditor": READING
+    | {"account", "logout"},  # sees everything, changes nothing but their own account
 }

@@ -16,7 +16,7 @@ from zeroinvoice.journal.recorder import (
     Row,
 )
 from zeroinvoice.journal.store import Lost
-from zeroinvoice.kernel.facts import Event, Fact
+from zeroinvoice.kernel.facts import HOUSE, Event, Fact
 
 Recorder = PostgresFactRecorder | MemoryFactRecorder
 
@@ -86,6 +86,17 @@ class Journal(Application[UUID]):
         """All facts of one of the tenant's streams, oldest first; empty when it is not theirs."""
         fact = self.facts_mapper.fact
         return [fact(*row[:6]) for row in self._recorder.rows_of(stream) if row[1] == tenant]
+
+    def chain_of(self, position: int) -> tuple[UUID, list[tuple[int, bytes]]]:
+        """The tenant of the fact at a position, and the hashes of its facts by position.
+
+        That of nobody, and none, when there is no such fact.
+        """
+        found = self.rows_since(position - 1, 1) if 0 < position <= self.head() else []
+        if not found:
+            return HOUSE, []
+        tenant = found[0][1]
+        return tenant, [(row[0], bytes(row[6])) for row in self.every_row() if row[1] == tenant]
 
     def every_row(self, page: int = 5_000) -> Iterator[Row]:
         """The whole journal, a page at a time."""

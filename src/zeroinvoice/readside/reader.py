@@ -48,6 +48,9 @@ LINKS = (  # the hash of some facts, and that of the tenant's fact before each
     " AND b.position < f.position ORDER BY b.position DESC LIMIT 1)"
     " FROM facts f WHERE f.position = ANY(%b::bigint[]) AND f.tenant_id = %s"
 )
+CHAIN = (  # the hashes of a tenant's first facts
+    "SELECT position, hash FROM facts WHERE tenant_id = %s ORDER BY position LIMIT %s"
+)
 CHECKPOINTS = "SELECT name, generation, position, shape FROM checkpoints WHERE name = ANY(%s)"
 STANDING = (  # checkpoints, and beside each the tenant's head
     "SELECT name, generation, position, shape, (SELECT coalesce(max(position), 0) FROM facts"
@@ -244,6 +247,13 @@ class Reader:
                 LINKS, [list(positions), self.tenant], prepare=True, binary=True
             )
         return {row[0]: (bytes(row[1]), bytes(row[2] or GENESIS)) for row in found.fetchall()}
+
+    def chain(self, most: int) -> list[tuple[int, bytes]]:
+        """The position and the hash of the tenant's first facts, at most so many."""
+        self._enter()
+        with self.books.within(self.tenant, self._asked_at) as connection:
+            found = connection.execute(CHAIN, [self.tenant, most], prepare=True, binary=True)
+        return [(position, bytes(kept)) for position, kept in found.fetchall()]
 
     # Many things, from a projection
 

@@ -2,9 +2,9 @@
 
     python tests/journal/golden.py [FILE]
 
-Adds lines to `golden/events.jsonl` for the classes that have none yet. A line that stands there
-is never written again: it says what lies in the journals of others, which every later version
-of the program must read.
+Adds lines to `golden/events.jsonl`, and to `golden/shapes.json` what fields they have, for the
+classes that have none yet, each version by itself. What stands there is never written again: it
+says what lies in the journals of others, which every later version of the program must read.
 """
 
 import json
@@ -22,9 +22,10 @@ import msgspec
 
 from zeroinvoice.domain import EVENTS
 from zeroinvoice.journal.application import Journal
-from zeroinvoice.kernel.facts import Event, Fact, Origin
+from zeroinvoice.kernel.facts import Event, Fact, Origin, topic_of
 
 FILE = Path(__file__).parent / "golden" / "events.jsonl"
+SHAPES = FILE.with_name("shapes.json")
 NAMESPACE = UUID("6f1b0c9e-6f0b-4c8f-9a53-0f5d2c7b9a11")
 AT = datetime(2026, 3, 1, 9, 30, 15, 123456, tzinfo=UTC)
 
@@ -134,7 +135,7 @@ def line(event: Event, choice: int = 0) -> str:
     origin = example(Origin, choice=choice)
     fact = Fact(event, NAMESPACE, NAMESPACE, 1, 1, AT, origin)
     state = Journal().facts_mapper.state_of(fact).decode()
-    return json.dumps({"topic": type(event).__name__, "state": state}, ensure_ascii=False)
+    return json.dumps({"topic": topic_of(type(event)), "state": state}, ensure_ascii=False)
 
 
 def add_missing(path: Path, events: Iterable[type[Event]] = EVENTS) -> list[str]:
@@ -142,7 +143,7 @@ def add_missing(path: Path, events: Iterable[type[Event]] = EVENTS) -> list[str]
     known = set()
     if path.exists():
         known = {json.loads(it)["topic"] for it in path.read_text().splitlines()}
-    new = [event for event in events if event.__name__ not in known]
+    new = [event for event in events if topic_of(event) not in known]
     with path.open("a") as file:
         for event in sorted(new, key=lambda it: it.__name__):
             for choice, made in enumerate(examples(event)):
@@ -150,6 +151,42 @@ def add_missing(path: Path, events: Iterable[type[Event]] = EVENTS) -> list[str]
     return [event.__name__ for event in new]
 
 
+def shape(kind: Any) -> Any:
+    """A type as text, a struct as its fields, with `?` after those that may be left out.
+
+    A word that is one of several is a text: one more of them changes nothing that was stored.
+    """
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return "str"
+    if origin in (Union, UnionType):
+        return " | ".join(sorted(_told(shape(it)) for it in inner))
+    if origin is not None:
+        parts = ["..." if it is Ellipsis else _told(shape(it)) for it in inner]
+        return f"{origin.__name__}[{', '.join(parts)}]"
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        hints = typing.get_type_hints(kind)
+        return {
+            f"{it.encode_name}{'' if it.required else '?'}": shape(hints[it.name])
+            for it in msgspec.structs.fields(kind)
+        }
+    return "None" if kind is type(None) else getattr(kind, "__name__", str(kind))
+
+
+def _told(found: Any) -> str:
+    return found if isinstance(found, str) else json.dumps(found)
+
+
+def add_shapes(path: Path, events: Iterable[type[Event]] = EVENTS) -> None:
+    """Write down the fields of classes, or of versions of them, of which none are yet."""
+    known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    for event in events:
+        known.setdefault(topic_of(event), shape(event))
+    path.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
+
+
 if __name__ == "__main__":
-    added = add_missing(Path(sys.argv[1]) if len(sys.argv) > 1 else FILE)
+    lines = Path(sys.argv[1]) if len(sys.argv) > 1 else FILE
+    added = add_missing(lines)
+    add_shapes(lines.with_name(SHAPES.name))
     print(f"{len(added)} classes of events got their golden lines: {', '.join(added) or 'none'}")

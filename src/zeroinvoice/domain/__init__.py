@@ -20,7 +20,7 @@ from zeroinvoice.domain.throttle import Throttle
 from zeroinvoice.domain.two_factor import TwoFactor
 from zeroinvoice.domain.user import User
 from zeroinvoice.domain.workspace import Workspace
-from zeroinvoice.kernel.facts import Event, State, events_of
+from zeroinvoice.kernel.facts import Event, Former, State, events_of
 
 KINDS: dict[str, type[State[Any]]] = {
     "account": Account,
@@ -50,3 +50,9 @@ KIND_OF: dict[type[Event], str] = {
 }
 EVENTS: tuple[type[Event], ...] = tuple(KIND_OF)
 """Every class a stored fact may name: the allow-list through which facts are read."""
+FORMER: tuple[type[Former], ...] = ()
+"""How classes looked that have changed since: facts of those days are upcast when they are read.
+
+Nothing that was ever stored has changed yet. Who changes a class raises its `VERSION`, keeps its
+former fields as a `Former` here, and has `make events` write down the shape of the new one.
+"""

@@ -7,7 +7,7 @@ from eventsourcing.application import Application
 from eventsourcing.persistence import ApplicationRecorder, Mapper, PersistenceError
 from eventsourcing.utils import strtobool
 
-from zeroinvoice.domain import EVENTS
+from zeroinvoice.domain import EVENTS, FORMER
 from zeroinvoice.journal.mapper import FactMapper, Unreadable
 from zeroinvoice.journal.recorder import (
     MemoryFactRecorder,
@@ -41,7 +41,7 @@ class Journal(Application[UUID]):
         return cls(PostgresFactRecorder(RolePool(conninfo, size=size)))
 
     def construct_mapper(self) -> Mapper[UUID]:
-        return FactMapper(self.construct_transcoder(), self._events)
+        return FactMapper(self.construct_transcoder(), self._events, FORMER)
 
     def construct_recorder(self) -> ApplicationRecorder:
         return self._recorder

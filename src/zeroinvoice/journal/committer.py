@@ -19,7 +19,7 @@ from zeroinvoice.journal.recorder import Row
 from zeroinvoice.journal.store import Ambiguous, Answer, Loaded, Lost, Rejected, Store
 from zeroinvoice.kernel.clock import Clock, Stopwatch
 from zeroinvoice.kernel.desk import Desk, Place, Wanted
-from zeroinvoice.kernel.facts import Fact, Origin, State
+from zeroinvoice.kernel.facts import Fact, Origin, State, topic_of
 from zeroinvoice.kernel.ids import new_id
 from zeroinvoice.kernel.refusals import Invalid, Refusal, Unavailable
 from zeroinvoice.kernel.value import Value
@@ -461,7 +461,7 @@ class _Batch:
             self.hashes.setdefault(tenant, self._cache.hashes.get(tenant, GENESIS))
         encode = home._mapper.state_of
         for fact in facts:
-            topic, state = type(fact.event).__name__, encode(fact)
+            topic, state = topic_of(type(fact.event)), encode(fact)
             where = (fact.position, fact.tenant, fact.stream, fact.version, topic)
             digest = link(self.hashes[fact.tenant], *where, state)
             self.hashes[fact.tenant] = digest

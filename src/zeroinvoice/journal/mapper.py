@@ -1,7 +1,7 @@
 """Facts to stored events and back; the hash that chains them."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from eventsourcing.persistence import Mapper, StoredEvent, Transcoder
 
-from zeroinvoice.kernel.facts import HOUSE, Event, Fact, Origin
+from zeroinvoice.kernel.facts import HOUSE, Event, Fact, Former, Origin, topic_of
 from zeroinvoice.kernel.refusals import Unavailable
 from zeroinvoice.kernel.value import Value
 
@@ -69,11 +69,19 @@ class FactMapper(Mapper[UUID]):
     what cannot be read for another reason `Unreadable`.
     """
 
-    def __init__(self, transcoder: Transcoder, events: Iterable[type[Event]]) -> None:
+    def __init__(
+        self,
+        transcoder: Transcoder,
+        events: Iterable[type[Event]],
+        former: Iterable[type[Former]] = (),
+    ) -> None:
         super().__init__(transcoder)
         self._encode = msgspec.json.Encoder().encode
         self._record = msgspec.json.Decoder(_Read).decode
-        self._decoders = {event.__name__: msgspec.json.Decoder(event).decode for event in events}
+        self._decoders: dict[str, Callable[[msgspec.Raw], Event]] = {
+            topic_of(event): msgspec.json.Decoder(event).decode for event in events
+        }
+        self._decoders.update((shape.TOPIC, _upcast(shape)) for shape in former)
 
     def state_of(self, fact: Fact) -> bytes:
         """The canonical JSON of a fact: always the same bytes for the same fact."""
@@ -84,7 +92,7 @@ class FactMapper(Mapper[UUID]):
         return StoredFact(
             fact.stream,
             fact.version,
-            type(fact.event).__name__,
+            topic_of(type(fact.event)),
             self.state_of(fact),
             fact.tenant,
             fact.position,
@@ -119,6 +127,11 @@ class FactMapper(Mapper[UUID]):
         except msgspec.DecodeError as wrong:
             raise Unreadable(topic, position, str(wrong)) from wrong
         return Fact(event, tenant, stream, version, position, record.at, record.origin)
+
+
+def _upcast(shape: type[Former]) -> Callable[[msgspec.Raw], Event]:
+    decode = msgspec.json.Decoder(shape).decode
+    return lambda stored: decode(stored).upcast()
 
 
 class Unreadable(Unavailable):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Generic, Literal, Self, TypeVar, get_args, get_origin
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar, get_args, get_origin
 from uuid import UUID
 
 import msgspec
@@ -20,6 +20,29 @@ class Event(Value):
     An event holds what the business would write down. Who did it, when, and
     to what belong to the `Fact` that records it. The class name is what is stored.
     """
+
+    VERSION: ClassVar[int] = 1  # of the class; a change of its fields needs another
+
+
+class Former(Value):
+    """What a class of events looked like before it changed: how such facts are still read."""
+
+    TOPIC: ClassVar[str]  # what is stored of it, such as `InvoiceSent` or `InvoiceSent.2`
+
+    def upcast(self) -> Event:
+        """The same said in the words of today's class."""
+        raise NotImplementedError
+
+
+def topic_of(event: type[Event]) -> str:
+    """What is stored as the class of a new fact."""
+    return event.__name__ if event.VERSION == 1 else f"{event.__name__}.{event.VERSION}"
+
+
+def topics_of(*events: type[Event]) -> frozenset[str]:
+    """What is stored of some classes, in all their versions."""
+    later = (f"{it.__name__}.{n}" for it in events for n in range(2, it.VERSION + 1))
+    return frozenset((*(it.__name__ for it in events), *later))
 
 
 Events = Iterator[Event]

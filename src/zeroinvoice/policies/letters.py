@@ -32,7 +32,7 @@ from zeroinvoice.domain.user import LoggedIn, PasswordReset, SessionRevoked, Use
 from zeroinvoice.domain.workspace import Workspace
 from zeroinvoice.gateways.mail import Letter, Mailer
 from zeroinvoice.kernel.clock import zone
-from zeroinvoice.kernel.facts import HOUSE, Fact
+from zeroinvoice.kernel.facts import HOUSE, Fact, topics_of
 from zeroinvoice.kernel.secrets import Keyring
 from zeroinvoice.policies.policy import Action, Look
 
@@ -111,26 +111,23 @@ class Letters:
     """Writes letters; links lead to where the settings say, never to where a request says."""
 
     name = "policy:letters"
-    topics = frozenset(
-        event.__name__
-        for event in (
-            PasswordResetAsked,
-            MemberInvited,
-            PasswordReset,
-            LoggedIn,
-            SessionRevoked,
-            TwoFactorEnabled,
-            TwoFactorDisabled,
-            TwoFactorCodesRegenerated,
-            BackupCodeUsed,
-            BankAccountAdded,
-            BankAccountRevised,
-            DefaultBankAccountChosen,
-            BankAccountRemoved,
-            BankAccountsAdopted,
-            BankAccountsReleased,
-            BankAccountsReturned,
-        )
+    topics = topics_of(
+        PasswordResetAsked,
+        MemberInvited,
+        PasswordReset,
+        LoggedIn,
+        SessionRevoked,
+        TwoFactorEnabled,
+        TwoFactorDisabled,
+        TwoFactorCodesRegenerated,
+        BackupCodeUsed,
+        BankAccountAdded,
+        BankAccountRevised,
+        DefaultBankAccountChosen,
+        BankAccountRemoved,
+        BankAccountsAdopted,
+        BankAccountsReleased,
+        BankAccountsReturned,
     )
 
     def __init__(self, mailer: Mailer, keyring: Keyring, public_url: str) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 from zeroinvoice.domain.bank_accounts import BankAccountRemoved
 from zeroinvoice.domain.client import ClientDeleted
 from zeroinvoice.gateways.vault import Shredder
-from zeroinvoice.kernel.facts import Fact
+from zeroinvoice.kernel.facts import Fact, topics_of
 from zeroinvoice.policies.policy import Action, Look
 
 
@@ -14,7 +14,7 @@ class Shredding:
     """Follows the facts of removal, so a crash between the two loses nothing."""
 
     name = "policy:shredding"
-    topics = frozenset(event.__name__ for event in (BankAccountRemoved, ClientDeleted))
+    topics = topics_of(BankAccountRemoved, ClientDeleted)
 
     def __init__(self, shredder: Shredder) -> None:
         self._shredder = shredder

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import httpx
@@ -224,7 +225,7 @@ def new_database(database_url: str) -> Callable[[], str]:
         name = f"test_{uuid4().hex}"
         with psycopg.connect(database_url, autocommit=True) as connection:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        return psycopg.conninfo.make_conninfo(database_url, dbname=name)
+        return urlsplit(database_url)._replace(path=f"/{name}").geturl()
 
     return made
 

@@ -4,12 +4,15 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import IO, TYPE_CHECKING
 from uuid import UUID
 
 import click
 
 if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
     from zeroinvoice.settings import Settings
 
 
@@ -122,6 +125,10 @@ def policies() -> None:
     until_told(worker.run, worker.stop)
 
 
+def _moved(bar: "Progress", task: "TaskID", position: int) -> None:
+    bar.update(task, completed=position)
+
+
 @cli.group("projections")
 def projections_group() -> None:
     """The read models: list them, rebuild them while everything goes on."""
@@ -173,11 +180,7 @@ def rebuild_projections(names: tuple[str, ...], everything: bool, stale: bool) -
         work = conninfo(url, WORK_ROLE, application="zeroinvoice rebuild", statement_ms=0)
         journal = Journal.at(work)
         with psycopg.connect(work, autocommit=True) as connection, Progress() as bar:
-            task = bar.add_task("facts", total=journal.head())
-
-            def progress(position: int) -> None:
-                bar.update(task, completed=position)
-
+            progress = partial(_moved, bar, bar.add_task("facts", total=journal.head()))
             if stale:
                 done = refresh(connection, projections.projectors, journal, progress)
             else:
@@ -186,6 +189,40 @@ def rebuild_projections(names: tuple[str, ...], everything: bool, stale: bool) -
                 done = tuple(it.name for it in chosen)
         journal.close()
     click.echo(f"Rebuilt: {', '.join(done) or 'nothing'}.")
+
+
+@projections_group.command("verify")
+@click.argument("names", nargs=-1)
+def verify_projections(names: tuple[str, ...]) -> None:
+    """Hold read models, or all of them, against a fresh fold of the journal; all goes on."""
+    import psycopg
+    from rich.progress import Progress
+
+    import projections
+    from zeroinvoice.journal.application import Journal
+    from zeroinvoice.journal.schema import WORK_ROLE, conninfo
+    from zeroinvoice.readside.comparison import Difference, compare
+
+    known = {it.name: it for it in projections.projectors}
+    if set(names) - set(known):
+        click.echo(f"Name some of: {', '.join(known)}.", err=True)
+        sys.exit(2)
+    found: list[Difference] = []
+    with database(read_settings()) as url:
+        work = conninfo(url, WORK_ROLE, application="zeroinvoice verify", statement_ms=0)
+        journal = Journal.at(work)
+        with psycopg.connect(work, autocommit=True) as connection:
+            for name in names or known:
+                with Progress(transient=True) as bar:
+                    task = bar.add_task(name, total=journal.head())
+                    moved = partial(_moved, bar, task)
+                    found += compare(connection, known[name], journal, moved).differences
+        journal.close()
+    for it in found:
+        click.echo(f"{it.table} {it.key}: {it.why}", err=True)
+    told = f"{len(found)} rows differ" if found else "as the journal has them"
+    click.echo(f"{len(names or known)} read models: {told}.")
+    sys.exit(1 if found else 0)
 
 
 @cli.group("journal")

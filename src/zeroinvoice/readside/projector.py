@@ -2,7 +2,7 @@
 
 import gc
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import psycopg
@@ -167,7 +167,7 @@ def install(connection: psycopg.Connection[Any], projectors: tuple[Projector, ..
                 "SELECT 1 FROM checkpoints WHERE name = %s", [projector.name]
             ).fetchone()
             if known is None:
-                _build_tables(connection, projector, 1)
+                build_tables(connection, projector, 1)
                 _force_fences(connection, projector, 1)
                 _build_indexes(connection, projector, 1)
                 connection.execute(
@@ -176,7 +176,8 @@ def install(connection: psycopg.Connection[Any], projectors: tuple[Projector, ..
                 )
 
 
-def _build_tables(connection: psycopg.Connection[Any], it: Projector, generation: int) -> None:
+def build_tables(connection: psycopg.Connection[Any], it: Projector, generation: int) -> None:
+    """The empty tables of a generation, without indexes; what was there of it is dropped."""
     schema = schema_name(it.name, generation)
     name = sql.Identifier(schema)
     connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(name))
@@ -217,21 +218,27 @@ def rebuild(
     Reads go on throughout and writes too; a rebuild that is killed starts over, and what it
     had half built is never served. Several projections share one reading of the journal.
     """
-    generations = {}
-    for projector in projectors:
-        lock = f"rebuild {projector.name}"
-        connection.execute("SELECT pg_advisory_lock(hashtext(%s))", [lock])
-        row = connection.execute(
-            "SELECT generation FROM checkpoints WHERE name = %s", [projector.name]
-        ).fetchone()
-        generations[projector.name] = (row[0] if row else 0) + 1
-    try:
+    with ExitStack() as locks:
+        generations = {}
+        for projector in projectors:
+            locks.enter_context(rebuild_lock(connection, projector.name))
+            row = connection.execute(
+                "SELECT generation FROM checkpoints WHERE name = %s", [projector.name]
+            ).fetchone()
+            generations[projector.name] = (row[0] if row else 0) + 1
         with collecting_rarely():
             _rebuild(connection, projectors, generations, journal, progress)
+
+
+@contextmanager
+def rebuild_lock(connection: psycopg.Connection[Any], name: str) -> Iterator[None]:
+    """Be the only one who builds a generation of a projection beside its live one."""
+    lock = f"rebuild {name}"
+    connection.execute("SELECT pg_advisory_lock(hashtext(%s))", [lock])
+    try:
+        yield
     finally:
-        for projector in projectors:
-            lock = f"rebuild {projector.name}"
-            connection.execute("SELECT pg_advisory_unlock(hashtext(%s))", [lock])
+        connection.execute("SELECT pg_advisory_unlock(hashtext(%s))", [lock])
 
 
 def _rebuild(
@@ -244,7 +251,7 @@ def _rebuild(
     books = {}
     for projector in projectors:
         with connection.transaction():
-            _build_tables(connection, projector, generations[projector.name])
+            build_tables(connection, projector, generations[projector.name])
         books[projector.name] = projector.books(generations[projector.name], fresh=True)
     position = 0
     while True:

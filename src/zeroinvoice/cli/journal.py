@@ -35,7 +35,7 @@ def verify_journal(file: IO[bytes] | None, heads: IO[bytes] | None, keys: tuple[
         else:
             with database(read_settings()) as url:
                 journal = Journal.at(url)
-                found = verify(journal.every_row(), signed)
+                found = verify(journal.every_row(), signed, elsewhere=journal.elsewhere())
                 journal.close()
     except Broken as broken:
         click.echo(f"BROKEN at {broken}", err=True)
@@ -53,7 +53,8 @@ def export_journal(file: IO[bytes], tenant: UUID | None) -> None:
 
     with database(read_settings()) as url:
         journal = Journal.at(url)
-        count = export(journal.every_row(), file, tenant)
+        away = journal.elsewhere() if tenant is None else []
+        count = export(journal.every_row(), file, tenant, away)
         journal.close()
     click.echo(f"{count} facts written.", err=True)
 

@@ -58,15 +58,25 @@ class Journal(Application[UUID]):
     def rows_since(self, position: int, limit: int) -> list[Row]:
         """At most `limit` rows after a position, none skipped: positions have no gaps.
 
-        Raises `Lost` when the database is away.
+        But for those whose facts are known to be elsewhere. Raises `Lost` when the database is
+        away.
         """
         try:
             rows = self._recorder.rows_since(position, limit)
+            missing = rows[-1][0] - position - len(rows) if rows else 0
+            if missing and missing != self._recorder.away(position, rows[-1][0]):
+                raise AssertionError(f"the journal has a gap after position {position}")
         except PersistenceError as lost:
             raise Lost(str(lost)) from lost
-        if rows and (rows[0][0] != position + 1 or rows[-1][0] != position + len(rows)):
-            raise AssertionError(f"the journal has a gap after position {position}")
         return rows
+
+    def away(self, position: int, last: int) -> int:
+        """How many positions between two have their facts in the journal they came from."""
+        return self._recorder.away(position, last)
+
+    def elsewhere(self) -> list[tuple[int, int]]:
+        """The positions, from one to another, whose facts are in the journal they came from."""
+        return self._recorder.elsewhere()
 
     def facts_since(self, position: int, limit: int) -> list[Fact]:
         """At most `limit` facts after a position, in the journal's order.
@@ -77,10 +87,10 @@ class Journal(Application[UUID]):
         try:
             return [fact(*row[:6]) for row in rows]
         except Unreadable as newer:
-            readable = newer.position - position - 1
+            readable = [row for row in rows if row[0] < newer.position]
             if not readable:
                 raise
-            return [fact(*row[:6]) for row in rows[:readable]]
+            return [fact(*row[:6]) for row in readable]
 
     def history(self, tenant: UUID, stream: UUID) -> list[Fact]:
         """All facts of one of the tenant's streams, oldest first; empty when it is not theirs."""

@@ -35,28 +35,35 @@ class Verified(Value):
     heads: dict[UUID, bytes]
 
 
-def verify(rows: Iterable[Row], heads: Sequence[Head] = (), *, gapless: bool = True) -> Verified:
+def verify(
+    rows: Iterable[Row],
+    heads: Sequence[Head] = (),
+    *,
+    gapless: bool = True,
+    elsewhere: Sequence[tuple[int, int]] = (),
+) -> Verified:
     """Check positions, versions and every link, and that it is what heads were signed over.
 
-    `gapless` is for the whole journal; one tenant's export has other tenants' positions
-    between its own. Raises `Broken` at the first position that is wrong.
+    `gapless` is for the whole journal, but for what is `elsewhere`; one tenant's export has
+    other tenants' positions between its own. Raises `Broken` at the first position that is wrong.
     """
     last: dict[UUID, bytes] = {}
     count = 0
-    for row in against(_linked(rows, gapless), heads):
+    for row in against(_linked(rows, dict(elsewhere) if gapless else None), heads):
         last[row[1]] = bytes(row[6])
         count += 1
     return Verified(count, last)
 
 
-def _linked(rows: Iterable[Row], gapless: bool) -> Iterator[Row]:
+def _linked(rows: Iterable[Row], elsewhere: dict[int, int] | None) -> Iterator[Row]:
     heads: dict[UUID, bytes] = defaultdict(lambda: GENESIS)
     versions: dict[UUID, int] = defaultdict(int)
     last = 0
     for row in rows:
         position, tenant, stream, version, topic, state, kept = row
-        if position <= last or (gapless and position != last + 1):
-            raise Broken(last + 1, f"expected here, but {position} follows {last}")
+        before = last if elsewhere is None else elsewhere.get(last + 1, last)
+        if position <= before or (elsewhere is not None and position != before + 1):
+            raise Broken(before + 1, f"expected here, but {position} follows {last}")
         if version != versions[stream] + 1:
             raise Broken(position, f"version {version} follows {versions[stream]} of {stream}")
         made = link(heads[tenant], position, tenant, stream, version, topic, state.encode())
@@ -71,12 +78,18 @@ class Heading(Value, omit_defaults=True):
 
     format: str
     tenant: UUID | None = None  # whose facts these are; None is the whole journal
+    elsewhere: list[tuple[int, int]] = []  # positions whose facts stayed where a tenant came from
 
 
-def export(rows: Iterable[Row], file: IO[bytes], tenant: UUID | None = None) -> int:
+def export(
+    rows: Iterable[Row],
+    file: IO[bytes],
+    tenant: UUID | None = None,
+    elsewhere: list[tuple[int, int]] | None = None,
+) -> int:
     """Write facts as JSON lines, a heading first; answers how many. `tenant`: only theirs."""
     encode = msgspec.json.encode
-    file.write(encode(Heading(FORMAT, tenant)) + b"\n")
+    file.write(encode(Heading(FORMAT, tenant, elsewhere or [])) + b"\n")
     count = 0
     for position, owner, stream, version, topic, state, kept in rows:
         if tenant not in (None, owner):
@@ -102,7 +115,12 @@ class Exported:
 
     def verify(self, heads: Sequence[Head] = ()) -> Verified:
         """Check everything, and that it holds what heads were signed over. Raises `Broken`."""
-        return verify(self.rows(), heads, gapless=self.heading.tenant is None)
+        return verify(
+            self.rows(),
+            heads,
+            gapless=self.heading.tenant is None,
+            elsewhere=self.heading.elsewhere,
+        )
 
     def rows(self) -> Iterator[Row]:
         """Raises `Broken` for a line that is not a fact, or somebody else's."""

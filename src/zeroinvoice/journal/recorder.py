@@ -39,6 +39,11 @@ LOCK = f"SELECT pg_advisory_xact_lock({ORDER_LOCK})"
 HEAD = "SELECT coalesce(max(position), 0) FROM facts"
 SINCE = f"SELECT {COLUMNS} FROM facts WHERE position > %s ORDER BY position LIMIT %s"
 STREAM = f"SELECT {COLUMNS} FROM facts WHERE stream = %s ORDER BY version"
+ELSEWHERE = (  # how many positions between two have their facts in another journal
+    "SELECT coalesce(sum(last - first + 1), 0)::bigint FROM elsewhere"
+    " WHERE first > %s AND last < %s"
+)
+EVERY_ELSEWHERE = "SELECT first, last FROM elsewhere ORDER BY first"
 NEWER = (  # facts of many streams, each after the version already known
     f"SELECT {', '.join(f'f.{c}' for c in COLUMNS.split(', '))}"
     " FROM unnest(%b::uuid[], %b::uuid[], %b::int[]) AS w (tenant_id, stream, version)"
@@ -172,6 +177,16 @@ class PostgresFactRecorder(PostgresApplicationRecorder):
         with self.datastore.get_connection() as connection:
             return connection.execute(SINCE, [position, limit], binary=True).fetchall()
 
+    def away(self, position: int, last: int) -> int:
+        """How many positions between two have their facts in the journal they came from."""
+        with self.datastore.get_connection() as connection:
+            return _only(connection.execute(ELSEWHERE, [position, last]))
+
+    def elsewhere(self) -> list[tuple[int, int]]:
+        """All of those, from one to another."""
+        with self.datastore.get_connection() as connection:
+            return connection.execute(EVERY_ELSEWHERE).fetchall()
+
     def rows_of(self, stream: UUID) -> list[Row]:
         """All rows of one stream, oldest first."""
         with self.datastore.get_connection() as connection:
@@ -197,6 +212,12 @@ class MemoryFactRecorder(POPOApplicationRecorder):
 
     def rows_since(self, position: int, limit: int) -> list[Row]:
         return self.rows[position : position + limit]
+
+    def away(self, position: int, last: int) -> int:
+        return 0
+
+    def elsewhere(self) -> list[tuple[int, int]]:
+        return []
 
     def rows_of(self, stream: UUID) -> list[Row]:
         return [row for row in self.rows if row[2] == stream]

@@ -35,6 +35,11 @@ CREATE TABLE IF NOT EXISTS facts (
 CREATE UNIQUE INDEX IF NOT EXISTS facts_of_stream ON facts (stream, version);
 CREATE INDEX IF NOT EXISTS facts_of_tenant ON facts (tenant_id, position);
 
+CREATE TABLE IF NOT EXISTS elsewhere (  -- positions whose facts stayed where a tenant came from
+    first bigint PRIMARY KEY,
+    last  bigint NOT NULL CHECK (last >= first)
+);
+
 CREATE TABLE IF NOT EXISTS answers (
     key         bytea PRIMARY KEY CHECK (length(key) = 32),
     fingerprint bytea NOT NULL CHECK (length(fingerprint) = 32),
@@ -88,13 +93,16 @@ END $$;
 
 CREATE OR REPLACE FUNCTION facts_without_gap() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    first bigint; last bigint; many bigint; before bigint;
+    first bigint; upto bigint; many bigint; before bigint; away bigint;
 BEGIN
-    SELECT min(position), max(position), count(*) INTO first, last, many FROM added;
+    SELECT min(position), max(position), count(*) INTO first, upto, many FROM added;
     IF many = 0 THEN RETURN NULL; END IF;
     SELECT coalesce(max(position), 0) INTO before FROM facts WHERE position < first;
-    IF first <> before + 1 OR last <> before + many THEN
-        RAISE EXCEPTION 'positions % to % do not follow %', first, last, before
+    SELECT coalesce(sum(e.last - e.first + 1), 0) INTO away FROM elsewhere e
+        WHERE e.first > before AND e.last < upto;
+    IF upto <> before + many + away OR EXISTS (SELECT 1 FROM added a JOIN elsewhere e
+            ON a.position BETWEEN e.first AND e.last WHERE away > 0) THEN
+        RAISE EXCEPTION 'positions % to % do not follow %', first, upto, before
             USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     RETURN NULL;
@@ -111,9 +119,12 @@ CREATE OR REPLACE TRIGGER facts_without_gap AFTER INSERT ON facts
     REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION facts_without_gap();
 CREATE OR REPLACE TRIGGER facts_for_ever BEFORE UPDATE OR DELETE OR TRUNCATE ON facts
     FOR EACH STATEMENT EXECUTE FUNCTION facts_for_ever();
+CREATE OR REPLACE TRIGGER elsewhere_for_ever BEFORE UPDATE OR DELETE OR TRUNCATE ON elsewhere
+    FOR EACH STATEMENT EXECUTE FUNCTION facts_for_ever();
 ALTER TABLE facts ENABLE ALWAYS TRIGGER facts_in_order;
 ALTER TABLE facts ENABLE ALWAYS TRIGGER facts_without_gap;
 ALTER TABLE facts ENABLE ALWAYS TRIGGER facts_for_ever;
+ALTER TABLE elsewhere ENABLE ALWAYS TRIGGER elsewhere_for_ever;
 
 CREATE OR REPLACE FUNCTION vault_keys_for_good() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -141,6 +152,7 @@ GRANT SELECT, DELETE ON attempts TO {WORK_ROLE};
 GRANT SELECT ON checkpoints TO {API_ROLE};
 GRANT SELECT ON facts, checkpoints TO {READ_ROLE};
 GRANT SELECT ON facts TO {WORK_ROLE};
+GRANT SELECT ON elsewhere TO {API_ROLE}, {WORK_ROLE};
 GRANT SELECT, INSERT, UPDATE, DELETE ON checkpoints TO {WORK_ROLE};
 GRANT SELECT, INSERT ON vault_keys TO {READ_ROLE};
 REVOKE ALL ON vault_keys FROM {API_ROLE};

@@ -12,7 +12,7 @@ from zeroinvoice.gateways.attempts import FORGET
 from zeroinvoice.gateways.mail import mailer_of
 from zeroinvoice.gateways.vault import Shredder
 from zeroinvoice.journal.application import Journal
-from zeroinvoice.journal.recorder import NEWER, SINCE
+from zeroinvoice.journal.recorder import ELSEWHERE, NEWER, SINCE
 from zeroinvoice.journal.schema import CHANNEL, WORK_ROLE, conninfo
 from zeroinvoice.kernel.clock import Clock
 from zeroinvoice.kernel.facts import Fact, State, folded
@@ -200,7 +200,10 @@ class Follower:
 
         cursor = await home.execute(SINCE, [self._read, READ], binary=True)
         for row in await cursor.fetchall():
-            assert row[0] == self._read + 1, f"the journal has a gap after {self._read}"
+            missing = row[0] - self._read - 1
+            if missing:
+                gone = await (await home.execute(ELSEWHERE, [self._read, row[0]])).fetchone()
+                assert gone == (missing,), f"the journal has a gap after {self._read}"
             if row[4] not in self._policy.topics:
                 self._read = row[0]
                 continue

@@ -1,6 +1,7 @@
 """Projectors: read models that follow the journal, exactly once, and can be rebuilt beside it."""
 
 import gc
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -52,7 +53,7 @@ class Window:
     """Facts read and decoded once, for all projections that follow at about the same place."""
 
     def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+        self.journal = journal
         self._facts: list[Fact] = []
 
     def since(self, position: int, limit: int) -> list[Fact]:
@@ -60,9 +61,9 @@ class Window:
         first = self._facts[0].position if self._facts else 0
         last = self._facts[-1].position if self._facts else 0
         if not first - 1 <= position < last:
-            self._facts = self._journal.facts_since(position, limit)
+            self._facts = self.journal.facts_since(position, limit)
             return self._facts
-        start = position - first + 1
+        start = bisect_right(self._facts, position, key=lambda it: it.position)
         return self._facts[start : start + limit]
 
     def drop(self) -> None:
@@ -109,12 +110,13 @@ class Follower:
                 facts = [it for it in facts if it.position < self._bad] or facts
                 books = self._at(generation, position)
                 books.apply(connection, facts)
-                self._position = position + len(facts)
+                self._position = facts[-1].position
                 moved = connection.execute(
-                    MOVE, [self._position, len(facts), name, position], prepare=True
+                    MOVE,
+                    [self._position, self._passed(facts, position), name, position],
+                    prepare=True,
                 )
                 assert moved.rowcount == 1
-                assert facts[-1].position == self._position
             return len(facts)
         except BaseException as fault:
             self._position = -1
@@ -123,6 +125,13 @@ class Follower:
             if isinstance(fault, Unreadable):
                 raise Halted(name, fault.position, fault) from fault
             raise
+
+    def _passed(self, facts: list[Fact], position: int) -> int:
+        """How many positions that makes: one a fact, and those whose facts are elsewhere."""
+        last = facts[-1].position
+        if last - position == len(facts):
+            return len(facts)
+        return len(facts) + self._window.journal.away(position, last)
 
     def _at(self, generation: int, position: int) -> Books:
         if self._books is None or generation != self._generation:

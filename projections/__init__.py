@@ -1,6 +1,7 @@
 """The read side: table, fold, view and routes of each read model. One flat file an area."""
 
 from projections import (
+    activity,
     api_keys,
     audit,
     auth,
@@ -32,6 +33,7 @@ projectors = (
     bank_accounts.projector,
     api_keys.projector,
     audit.projector,
+    activity.projector,
 )
 routes = [
     *auth.routes,
@@ -50,5 +52,6 @@ routes = [
     *members.routes,
     *api_keys.routes,
     *audit.routes,
+    *activity.routes,
     *health.routes,
 ]

@@ -107,6 +107,9 @@ POST /api/customers/{client_id}/credits/{credit_id}/refund
 GET /api/customers/{client_id}/credits/balance/total
 GET /api/customers/{client_id}/receivables
 GET /api/audit/logs|GET /api/audit/resource/{resource_type}/{resource_id}/history
+GET /api/activity|GET /api/activity/ws-stats
+POST /api/activity/track/invoice-created|POST /api/activity/track/payment-received
+PUT /api/activity/marker
 GET /api/health|GET /api/workspace|PATCH /api/workspace
 GET /api/workspace/tax-codes|POST /api/workspace/tax-codes
 GET /api/workspace/members|POST /api/workspace/members

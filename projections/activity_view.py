@@ -95,6 +95,12 @@ class Row(Value):
     told_note: str | None
     told_at: datetime | None
 
+    @property
+    def money(self) -> Money | None:
+        if self.amount is None or self.currency is None:
+            return None
+        return Money(self.amount, self.currency).rounded()  # to have the currency's digits
+
 
 class Names:
     """What those are called now whom some activities are about: read from their own streams.
@@ -161,9 +167,7 @@ def views(reader: Reader, rows: Sequence[Row], zone: str, language: str) -> list
 
 def _view(row: Row, names: Names, zone: str, language: str) -> ActivityView:
     verb, subject, object = VERBS[row.verb], _subject(row, names), _object(row, names)
-    amount = None
-    if row.amount is not None and row.currency is not None:
-        amount = Amount(row.amount, row.currency)
+    amount = row.money
     backdated = row.effective_on is not None and row.effective_on < local_day(row.at, zone)
     return ActivityView(
         id=row.position,
@@ -180,7 +184,7 @@ def _view(row: Row, names: Names, zone: str, language: str) -> ActivityView:
         ),
         subject=subject,
         object=object,
-        amount=amount,
+        amount=None if amount is None else Amount(amount.amount, amount.currency),
         count=row.repeats,
         first_id=row.first_position,
         text=_text(row, names, zone, language, backdated=backdated),
@@ -214,9 +218,6 @@ def _object(row: Row, names: Names) -> ActivityParty | None:
 
 def _text(row: Row, names: Names, zone: str, language: str, *, backdated: bool) -> str:
     kind = VERBS[row.verb].subject
-    amount = None
-    if row.amount is not None and row.currency is not None:
-        amount = money(Money(row.amount, row.currency), language)
     client = row.subject_id if kind == "client" else row.client_id
     contact = names.contact(row.client_id, row.subject_id) if kind == "contact" else None
     member = names.member(row.subject_id) if kind == "member" else None
@@ -227,7 +228,7 @@ def _text(row: Row, names: Names, zone: str, language: str, *, backdated: bool) 
         "member": member or word("user", language),
         "number": row.number,
         "invoice_number": row.invoice_number,
-        "amount": amount,
+        "amount": None if row.money is None else money(row.money, language),
         "detail": row.detail if kind == "workspace" else word(row.detail or "", language),
     }
     text = sentence(row.verb, told, language)

@@ -213,6 +213,14 @@ def test_repetitions_are_one_item_that_counts_them(office: Any, shop: Any) -> No
     assert [it["count"] for it in items(office) if it["verb"] == "client_revised"] == [1, 3]
 
 
+def test_nothing_is_an_amount_too(office: Any, shop: Any) -> None:
+    """A26-1: a draft of nothing says so."""
+    shop.draft(shop.client(), "0.00")
+    told = items(office)[0]
+    assert told["amount"] == {"amount": "0.00", "currency": "USD"}
+    assert "an invoice of USD 0.00 for" in told["text"]
+
+
 def test_money_is_never_grouped(office: Any, shop: Any) -> None:
     """A26-1: two equal payments are two."""
     invoice_id = shop.invoice(shop.client())
@@ -311,8 +319,8 @@ def test_the_feed_holds_no_secret_and_no_noise(office: Any, shop: Any) -> None:
     before = feed(office)["next_after"]
     account = {"type": "iban", "iban": "DE89370400440532013000", "account_holder": "Acme"}
     answer = office.post(f"/api/customers/{client_id}/bank-accounts", json=account)
-    assert answer.status_code in (201, 401, 403), answer.text
-    office.post("/api/workspace/api-keys", json={"name": "Key", "permissions": ["clients:read"]})
+    assert answer.status_code == 201, answer.text
+    office.made("/api/workspace/api-keys", {"name": "Key", "permissions": ["clients:read"]})
     assert items(office, after=before) == []
 
 
@@ -325,132 +333,8 @@ def test_another_workspace_sees_nothing_of_it(house: Any, office: Any, shop: Any
     assert items(other, client_id=client_id) == items(other, invoice_id=invoice_id) == []
 
 
-# What was read
-
-
-def test_everybody_has_a_marker_of_their_own(office: Any, shop: Any) -> None:
-    """A26-7: what others did since is unread; what one did oneself is not."""
-    shop.client()
-    body = feed(office)
-    assert (body["read_up_to"], body["unread"]) == (0, 1)  # the client, by the house itself
-    last = body["items"][0]["id"]
-    answer = office.put("/api/activity/marker", json={"position": last})
-    assert answer.json() == {"read_up_to": last}
-    assert (feed(office)["read_up_to"], feed(office)["unread"]) == (last, 0)
-    shop.client()
-    assert feed(office)["unread"] == 1
-    office.made("/api/clients", {"name": "Mine"})
-    assert feed(office)["unread"] == 1
-    assert "activity_marked" not in verbs(office)
-
-
-def test_what_has_been_read_stays_read(office: Any, shop: Any) -> None:
-    """A26-7: a marker only moves forward, and only to where something is."""
-    shop.client()
-    newest, oldest = (items(office, limit=200)[place]["id"] for place in (0, -1))
-    for position in (newest, oldest):
-        answer = office.put("/api/activity/marker", json={"position": position})
-        assert answer.json() == {"read_up_to": newest}
-    assert "x-position" not in answer.headers
-    shop.problem(
-        office.put("/api/activity/marker", json={"position": newest + 10**6}),
-        422,
-        "unknown_position",
-    )
-    for bad in (0, -1, 2**70, "x", None, 1.5):
-        answer = office.put("/api/activity/marker", json={"position": bad})
-        assert answer.status_code == 400, (bad, answer.text)
-
-
-def test_a_position_of_another_workspace_is_none(house: Any, office: Any, shop: Any) -> None:
-    """T4."""
-    theirs = items(house.office())[0]["id"]
-    answer = office.put("/api/activity/marker", json={"position": theirs})
-    shop.problem(answer, 422, "unknown_position")
-
-
-# What others tell
-
-
-def test_what_another_system_tells_is_noted_on_what_is_there(office: Any, shop: Any) -> None:
-    """A26-3: 200 with the existing activity; nothing is made, and it is noted once."""
-    invoice_id = shop.invoice(shop.client())
-    path, facts = "/api/activity/track/invoice-created", len(office.facts(invoice_id))
-    before = verbs(office)
-    asked = {"id": invoice_id, "source": "shop", "note": "Order 4711"}
-    first = office.post(path, json=asked)
-    assert first.status_code == 200, first.text
-    told = first.json()
-    assert (told["verb"], told["subject"]["id"]) == ("invoice_created", invoice_id)
-    assert told["told"]["source"] == "shop"
-    assert told["told"]["note"] == "Order 4711"
-    assert told["told"]["marked"] == "client"
-    again = office.post(path, json={**asked, "source": "crm"})
-    assert again.status_code == 200
-    assert again.json() == told
-    assert "x-position" not in again.headers
-    assert verbs(office) == before
-    assert next(it for it in items(office) if it["id"] == told["id"]) == told
-    assert len(office.facts(invoice_id)) == facts
-
-
-def test_a_payment_that_was_told_of_is_the_one_on_record(office: Any, shop: Any) -> None:
-    """A26-3."""
-    paid = shop.paid(amount="5.00", client_id=shop.client())
-    answer = office.post("/api/activity/track/payment-received", json={"id": paid["id"]})
-    assert answer.status_code == 200, answer.text
-    told = answer.json()
-    assert (told["verb"], told["subject"]["id"]) == ("payment_received", paid["id"])
-    assert next(it for it in items(office) if it["id"] == told["id"]) == told
-    german = office.post(
-        "/api/activity/track/payment-received",
-        json={"id": paid["id"]},
-        headers={"Accept-Language": "de"},
-    )
-    assert "hat eine Zahlung über 5,00 USD von Acme Corp erfasst" in german.json()["text"]
-
-
-def test_nothing_can_be_told_of_what_is_not_there(house: Any, office: Any, shop: Any) -> None:
-    """A26-3: 404, and no invoice or payment comes of it."""
-    client_id = shop.client()
-    draft = shop.draft(client_id)
-    office.delete(f"/api/invoices/{draft}")
-    paid = shop.paid(amount="5.00", client_id=client_id)
-    other = house.office()
-    head = items(office)[0]["id"]
-    for path, id in [
-        ("invoice-created", str(uuid4())),
-        ("invoice-created", draft),
-        ("invoice-created", paid["id"]),
-        ("payment-received", client_id),
-    ]:
-        answer = office.post(f"/api/activity/track/{path}", json={"id": id})
-        shop.problem(answer, 404, "not_found")
-    theirs = other.post("/api/activity/track/payment-received", json={"id": paid["id"]})
-    shop.problem(theirs, 404, "not_found")
-    assert items(office)[0]["id"] == head
-    long = {"id": paid["id"], "source": "x" * 256}
-    assert office.post("/api/activity/track/payment-received", json=long).status_code == 422
-    more = {"id": paid["id"], "actor_id": str(uuid4())}
-    assert office.post("/api/activity/track/payment-received", json=more).status_code == 400
-
-
-# The live stream
-
-
-def test_the_live_connections_are_counted_truly(house: Any, office: Any) -> None:
-    """A26-4: one's own workspace's, and nobody's name."""
-    path = "/api/activity/ws-stats"
-    none = office.get(path).json()
-    assert (none["connections"], none["yours"], none["users"]) == (0, 0, 0)
-    assert (none["messages_sent"], none["messages_dropped"]) == (0, 0)
-    assert none["oldest_connection_at"] is None
-    assert none["uptime_seconds"] >= 0
-    assert none["lag"] >= 0
-
-
-def test_a_voided_subject_keeps_its_links(office: Any, shop: Any) -> None:
-    """A26-1: credits are looked at under their client."""
+def test_a_credit_is_looked_at_under_its_client(office: Any, shop: Any) -> None:
+    """A26-1: every link leads somewhere."""
     client_id = shop.client()
     credit = shop.credited(client_id, amount="10.00")
     (told,) = items(office, type="credit")

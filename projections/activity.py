@@ -9,6 +9,7 @@ from litestar.params import FromQuery, HeaderParameter, QueryParameter
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    ColumnElement,
     Date,
     DateTime,
     Integer,
@@ -50,6 +51,7 @@ from zeroinvoice.readside.tables import Column, Index, any_of, read_table
 TOGETHER = timedelta(hours=1)  # between repetitions that are one item
 MOST_UNREAD = 1_000  # that are counted; more are not told apart
 FURTHEST = 2**62  # a position that no journal reaches
+KINDS = sorted({verb.subject for verb in VERBS.values()})
 
 # Tables
 
@@ -222,12 +224,54 @@ def _rows(reader: RequestReader) -> Select[Any]:
     return reader.mine(activity, *columns).outerjoin(clients, owner).where(~it.repeated)
 
 
-def _mentioning(tenant: UUID, invoice_id: UUID) -> Any:
+def _mentioning(tenant: UUID, invoice_id: UUID) -> ColumnElement[bool]:
     """Whether an activity is about an invoice, as its subject or beside others."""
     found = select(mentions.c.position).where(
         mentions.c.tenant_id == tenant, mentions.c.invoice_id == invoice_id
     )
     return it.position == any_(func.array(found.scalar_subquery(), type_=ARRAY(BigInteger)))
+
+
+class Wanted(Value, kw_only=True):
+    """Which part of the feed is asked for."""
+
+    after: int | None
+    before: int | None
+    client_id: UUID | None
+    invoice_id: UUID | None
+    project_id: UUID | None
+    user_id: UUID | None
+    kind: list[str] | None
+
+    def conditions(self, tenant: UUID) -> list[ColumnElement[bool]]:
+        found: list[ColumnElement[bool]] = []
+        if self.after is not None:
+            found.append(it.position > self.after)
+        if self.before is not None:
+            found.append(it.position < self.before)
+        if self.client_id:
+            found.append(belongs(it.client_id, clients, tenant, self.client_id))
+        if self.invoice_id:
+            found.append(_mentioning(tenant, self.invoice_id))
+        if self.project_id:
+            found.append(it.project_id == self.project_id)
+        if self.user_id:
+            found.append(it.actor_id == self.user_id)
+        if self.kind:
+            found.append(any_of(it.subject_kind, [_kind(name) for name in self.kind]))
+        return found
+
+    def found(self, reader: RequestReader, limit: int) -> list[Row]:
+        """The next rows in the direction that is asked for, and one more if there is one."""
+        order = it.position.desc() if self.after is None else it.position.asc()
+        rows = _rows(reader).where(*self.conditions(reader.tenant))
+        return reader.views(rows.order_by(order).limit(limit + 1), Row)
+
+
+def _kind(name: str) -> str:
+    if name not in KINDS:
+        raise Invalid(f"The feed knows no {name!r}.", code="unknown_resource_type", accepted=KINDS)
+    return name
 
 
 def _unread(reader: RequestReader, user: UUID, since: int) -> int:
@@ -288,7 +332,6 @@ def assert_position(reader: RequestReader, position: int) -> None:
 Place = Annotated[int | None, QueryParameter(ge=0, le=FURTHEST, description="a position")]
 Lang = Annotated[str | None, QueryParameter(max_length=35, description="of the texts: en, de")]
 AcceptLanguage = Annotated[str | None, HeaderParameter(name="Accept-Language")]
-KINDS = sorted({verb.subject for verb in VERBS.values()})
 
 
 @get("/activity", may="activity:read")
@@ -309,23 +352,16 @@ def browse(
 
     `after` and `before` are positions, which never change; `type` is the kind of thing.
     """
-    rows = _rows(reader)
-    if after is not None:
-        rows = rows.where(it.position > after)
-    if before is not None:
-        rows = rows.where(it.position < before)
-    if client_id:
-        rows = rows.where(belongs(it.client_id, clients, reader.tenant, client_id))
-    if invoice_id:
-        rows = rows.where(_mentioning(reader.tenant, invoice_id))
-    if project_id:
-        rows = rows.where(it.project_id == project_id)
-    if user_id:
-        rows = rows.where(it.actor_id == user_id)
-    if kind:
-        rows = rows.where(any_of(it.subject_kind, [_kind(name) for name in kind]))
-    order = it.position.asc() if after is not None else it.position.desc()
-    found = reader.views(rows.order_by(order).limit(limit + 1), Row)
+    wanted = Wanted(
+        after=after,
+        before=before,
+        client_id=client_id,
+        invoice_id=invoice_id,
+        project_id=project_id,
+        user_id=user_id,
+        kind=kind,
+    )
+    found = wanted.found(reader, limit)
     return _feed(reader, found, limit, after, language_of(reader, lang, accept_language))
 
 
@@ -348,12 +384,6 @@ def _feed(
         read_up_to=read,
         unread=unread,
     )
-
-
-def _kind(name: str) -> str:
-    if name not in KINDS:
-        raise Invalid(f"The feed knows no {name!r}.", code="unknown_resource_type", accepted=KINDS)
-    return name
 
 
 @get("/activity/ws-stats", may="activity:read")

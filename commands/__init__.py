@@ -1,6 +1,7 @@
 """The write side: every request that may append facts. One flat file an area."""
 
 from commands import (
+    activity,
     api_keys,
     auth,
     bank_accounts,
@@ -28,4 +29,5 @@ routes = [
     *workspace.routes,
     *members.routes,
     *api_keys.routes,
+    *activity.routes,
 ]

@@ -9,6 +9,7 @@ from uuid import UUID
 import anyio.to_thread
 from litestar import Request, Response
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import (
     OpenAPIMediaType,
     OpenAPIType,
@@ -214,7 +215,10 @@ async def login(
     return _logged_in(done, now, parts)
 
 
-@post("/auth/logout", may="logout", status_code=204)
+LOGGED_OUT = {204: ResponseSpec(None, description="The session ended")}
+
+
+@post("/auth/logout", may="logout", status_code=204, responses=LOGGED_OUT)
 async def logout(writer: Writing) -> Response[None]:
     """Log out: the session ends at once, and every token of it.
 

@@ -13,6 +13,7 @@ from zeroinvoice.domain.workspace import (
     PATTERNS,
     NumberPattern,
     Overpayment,
+    Reasoned,
     Seller,
     Settings,
     Workspace,
@@ -62,12 +63,15 @@ class ReviseWorkspace(Value, kw_only=True, forbid_unknown_fields=True):
     overpayment: Overpayment | UnsetType = UNSET
     chronology: Chronology | UnsetType = UNSET
     merge_undo_days: int | UnsetType = UNSET
+    reason_required_for: frozenset[Reasoned] | UnsetType = UNSET
     numbers: dict[str, NumbersWanted | None] | UnsetType = UNSET
 
     def on(self, settings: Settings) -> Settings:
         sent = _sent(self)
         if self.seller is not UNSET:
             sent["seller"] = self.seller.on(settings.seller)
+        if self.reason_required_for is not UNSET:
+            sent["reason_required_for"] = tuple(sorted(self.reason_required_for))
         if self.numbers is not UNSET:
             sent["numbers"] = _numbers(settings.numbers, self.numbers)
         return settings.but(**sent)

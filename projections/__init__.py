@@ -1,6 +1,7 @@
 """The read side: table, fold, view and routes of each read model. One flat file an area."""
 
 from projections import (
+    activity,
     api_keys,
     audit,
     auth,
@@ -33,6 +34,7 @@ projectors = (
     bank_accounts.projector,
     api_keys.projector,
     audit.projector,
+    activity.projector,
 )
 routes = [
     *auth.routes,
@@ -52,5 +54,6 @@ routes = [
     *api_keys.routes,
     *audit.routes,
     *proofs.routes,
+    *activity.routes,
     *health.routes,
 ]

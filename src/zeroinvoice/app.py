@@ -23,6 +23,7 @@ from zeroinvoice.gateways.sealing import MasterKeys
 from zeroinvoice.gateways.vault import Vault, needed
 from zeroinvoice.http import pages
 from zeroinvoice.http.auth import Tokens, authenticate
+from zeroinvoice.http.connections import Connections
 from zeroinvoice.http.edge import Edge
 from zeroinvoice.http.key_uses import KeyUses
 from zeroinvoice.http.limits import Limits
@@ -73,6 +74,7 @@ class Parts:
         self.journal = Journal.at(writes)
         self.committer = Committer(PostgresStore(writes), self.journal.facts_mapper, clock)
         self.key_uses = KeyUses(self.committer, clock)
+        self.connections = Connections(clock)
         shapes = {it.name: it.version for it in projections.projectors}
         self.books = Books(reads, self.journal, self.keyring, shapes, size=READERS)
         self.vault = Vault(MasterKeys(settings.master_keys), self.books.within)

@@ -1,5 +1,6 @@
 """The workspace: settings that hold for later documents, and tax codes."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -14,7 +15,9 @@ from zeroinvoice.domain.workspace import (
     Workspace,
     WorkspaceOpened,
     WorkspaceRevised,
+    assert_reason,
 )
+from zeroinvoice.kernel.desk import Desk
 from zeroinvoice.kernel.facts import NIL
 from zeroinvoice.kernel.refusals import Invalid, Missing, Refused
 
@@ -59,3 +62,32 @@ def test_a_replacement_keeps_its_place_and_needs_no_room() -> None:
     other = taxes[0].but(name="Other")
     assert list(full.replace_tax(other)) == [TaxCodeDefined(other)]
     assert full.evolve(TaxCodeDefined(other)).taxes[0] == other
+
+
+ACTS = ("cancel", "credit", "refund", "reopen", "erasure")
+
+
+@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize(
+    ("wanted", "reason", "given", "refused"),
+    [
+        ((), None, None, False),
+        (ACTS, None, None, True),
+        (ACTS, "  ", "", True),
+        (ACTS, "why", None, False),
+        (ACTS, None, "why", False),
+    ],
+)
+def test_a_reason_is_asked_for_where_the_workspace_wants_one(
+    act: str, wanted: tuple[str, ...], reason: str | None, given: str | None, refused: bool
+) -> None:
+    """A25-10: by one question, which every such decision asks."""
+    settings = Settings("Test", reason_required_for=wanted)  # type: ignore[arg-type]
+    workspace = Workspace.after(WorkspaceOpened(NIL, settings))
+    desk = Desk(NIL, datetime(2026, 1, 1, tzinfo=UTC), lambda *_: workspace, reason=reason)
+    if refused:
+        with pytest.raises(Invalid) as no:
+            assert_reason(desk, act, given)  # type: ignore[arg-type]
+        assert (no.value.code, no.value.details) == ("reason_required", {"act": act})
+    else:
+        assert_reason(desk, act, given)  # type: ignore[arg-type]

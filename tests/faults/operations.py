@@ -207,6 +207,20 @@ TABLE = (
         holds=lambda records, it: records.state(Client, it.need[1]).merged_into is None,
     ),
     Operation(
+        "tell of an invoice",
+        lambda invoice, mark: (
+            "POST",
+            "/api/activity/track/invoice-created",
+            {"id": str(invoice), "source": mark},
+        ),
+        ("ActivityTracked",),
+        needs=sent,
+        holds=lambda records, it: (
+            it.answer is None or it.answer.json()["told"]["source"] == it.mark
+        ),
+        weight=2,
+    ),
+    Operation(
         "change settings",
         lambda _, mark: ("PATCH", "/api/workspace", {"seller": {"registration": mark}}),
         ("WorkspaceRevised",),

@@ -89,6 +89,15 @@ def test_every_operation_has_a_name_a_heading_and_its_errors(description: dict[s
     assert description["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
 
 
+def test_an_answer_without_a_body_is_described_without_one(description: dict[str, Any]) -> None:
+    """RFC 9110 15.3.5: 204 never has content, so no type of it can be promised."""
+    empty = [
+        it["responses"]["204"] for *_, it in operations(description) if "204" in it["responses"]
+    ]
+    assert len(empty) > 5
+    assert not any("content" in answer for answer in empty)
+
+
 def test_decimals_are_taken_as_text_and_as_numbers(description: dict[str, Any]) -> None:
     """R-MON-1."""
     price = description["components"]["schemas"]["LineWritten"]["properties"]["unit_price"]

@@ -108,6 +108,9 @@ GET /api/customers/{client_id}/credits/balance/total
 GET /api/customers/{client_id}/receivables
 GET /api/audit/proofs/head|GET /api/audit/proofs/inclusion|GET /api/audit/proofs/growth
 GET /api/audit/logs|GET /api/audit/resource/{resource_type}/{resource_id}/history
+GET /api/activity|GET /api/activity/ws-stats
+POST /api/activity/track/invoice-created|POST /api/activity/track/payment-received
+PUT /api/activity/marker
 GET /api/health|GET /api/workspace|PATCH /api/workspace
 GET /api/workspace/tax-codes|POST /api/workspace/tax-codes
 GET /api/workspace/members|POST /api/workspace/members

@@ -173,6 +173,11 @@ HOUSE: dict[str, Made] = {
     "api_keys.browse": _at(),
     "api_keys.issue": _body(name="Key", permissions=["clients:read"]),
     "api_keys.revoke": lambda it: Example({"key_id": it.own.new_key()}),
+    "activity.browse": _at(),
+    "activity.ws_stats": _at(),
+    "activity.track_invoice": lambda it: Example(json={"id": it.own.invoice_id}),
+    "activity.track_payment": lambda it: Example(json={"id": it.own.payment_id}),
+    "activity.mark": _body(position=2**61),  # which is nobody's: 422
     "audit.browse": _at(),
     "proofs.head": _at(),
     "proofs.inclusion": lambda it: Example(query={"seq": str(it.own.seq)}),

@@ -71,6 +71,8 @@ FOREIGN: dict[tuple[str, str], Body] = {
         "invoice_id": own.invoice_id,
         "lines": [{"invoice_line_id": it.line_id}],
     },
+    ("activity.track_invoice", "id"): lambda own, it: {"id": it.invoice_id},
+    ("activity.track_payment", "id"): lambda own, it: {"id": it.payment_id},
     ("merges.undo", "merge_id"): lambda own, it: {"merge_id": it.merge_id},
 }  # fmt: skip
 

@@ -11,7 +11,7 @@ from zeroinvoice.readside.projector import rebuild
 from zeroinvoice.readside.tables import schema_name
 
 # What tells of the merge itself, and how often a client and its books were changed.
-ASIDE = ("audit.audit", "merges.merges", "merges.entries", "moved")
+ASIDE = ("audit.audit", "activity.activity", "merges.merges", "merges.entries", "moved")
 COUNTED = {"clients.clients", "contacts.books", "bank_accounts.lists"}
 
 

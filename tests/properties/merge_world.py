@@ -23,7 +23,12 @@ from zeroinvoice.kernel.facts import Actor, Origin, State
 from zeroinvoice.readside.rows import Row, Rows
 
 TENANT = UUID(int=7)
-ASIDE = {"audit.audit", "merges.merges", "merges.entries"}  # they tell of the merges themselves
+ASIDE = {  # they tell of the merges themselves, or by the positions of what happened
+    "audit.audit",
+    "merges.merges",
+    "merges.entries",
+    *(f"activity.{it}" for it in ("activity", "mentions", "things", "latest")),
+}
 COUNTED = {"version", "updated_at"}  # how often and when something was changed
 OF_ENTRY = ("client_id", "kind", "document", "part", "currency", "amount", "day", "in_money")
 Decision = Callable[[Desk], Any]

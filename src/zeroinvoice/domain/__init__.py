@@ -3,6 +3,7 @@
 from typing import Any
 
 from zeroinvoice.domain.account import Account
+from zeroinvoice.domain.activity import ActivityMarker, Tracking
 from zeroinvoice.domain.api_key import ApiKey
 from zeroinvoice.domain.bank_accounts import BankAccounts
 from zeroinvoice.domain.client import Client
@@ -24,6 +25,7 @@ from zeroinvoice.kernel.facts import Event, Former, State, events_of
 
 KINDS: dict[str, type[State[Any]]] = {
     "account": Account,
+    "activity_marker": ActivityMarker,
     "api_key": ApiKey,
     "bank_accounts": BankAccounts,
     "client": Client,
@@ -39,6 +41,7 @@ KINDS: dict[str, type[State[Any]]] = {
     "payment": Payment,
     "session": Session,
     "throttle": Throttle,
+    "tracking": Tracking,
     "two_factor": TwoFactor,
     "user": User,
     "workspace": Workspace,

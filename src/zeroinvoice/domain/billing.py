@@ -27,7 +27,7 @@ from zeroinvoice.domain.invoice import (
 from zeroinvoice.domain.lines import Discount, Line, Tax, Totals, price
 from zeroinvoice.domain.series import NumberSeries, series_id
 from zeroinvoice.domain.terms import due_date, parse
-from zeroinvoice.domain.workspace import Workspace
+from zeroinvoice.domain.workspace import Workspace, assert_reason
 from zeroinvoice.domain.workspace import today as today
 from zeroinvoice.kernel.desk import Desk
 from zeroinvoice.kernel.facts import Events
@@ -213,16 +213,19 @@ def issue(desk: Desk, invoice_id: UUID, *, over_limit: bool = False) -> Invoice:
 
 def cancel(desk: Desk, invoice_id: UUID, reason: str | None) -> Invoice:
     """Take an unpaid invoice back; what it charged is lifted from the client's account."""
-    return _given_up(desk, invoice_id, lambda it: it.cancel(reason))
+    return _given_up(desk, invoice_id, reason, lambda it: it.cancel(reason))
 
 
 def write_off(desk: Desk, invoice_id: UUID, reason: str | None) -> Invoice:
     """Give up an invoice's balance as a bad debt."""
-    return _given_up(desk, invoice_id, lambda it: it.write_off(reason))
+    return _given_up(desk, invoice_id, reason, lambda it: it.write_off(reason))
 
 
-def _given_up(desk: Desk, invoice_id: UUID, verb: Callable[[Invoice], Events]) -> Invoice:
+def _given_up(
+    desk: Desk, invoice_id: UUID, reason: str | None, verb: Callable[[Invoice], Events]
+) -> Invoice:
     invoice = desk.open(Invoice, invoice_id)
+    assert_reason(desk, "cancel", reason)
     owed = invoice.balance_due if invoice.status is Status.SENT else None
     given_up = desk.record(invoice, verb(invoice))
     if owed:

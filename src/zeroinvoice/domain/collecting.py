@@ -23,7 +23,7 @@ from zeroinvoice.domain.payment import Status as PaymentStatus
 from zeroinvoice.domain.receipting import receipted
 from zeroinvoice.domain.settling import assert_covered, enter, take_back
 from zeroinvoice.domain.way import Station, Way
-from zeroinvoice.domain.workspace import Workspace, today
+from zeroinvoice.domain.workspace import Workspace, assert_reason, today
 from zeroinvoice.kernel.desk import Desk
 from zeroinvoice.kernel.facts import NIL
 from zeroinvoice.kernel.money import EXACT, ZERO, Exact, Money, minor_units, positive
@@ -176,6 +176,7 @@ def revise(desk: Desk, payment_id: UUID, changes: dict[str, Any]) -> Payment:
 def void(desk: Desk, payment_id: UUID, reason: str | None) -> Payment:
     """Take a payment that should not have been recorded back, from all it settled."""
     payment = desk.open(Payment, payment_id)
+    assert_reason(desk, "cancel", reason)
     voided = desk.record(payment, payment.void(reason))
     if voided.version != payment.version:
         take_back(desk, payment)

@@ -28,7 +28,7 @@ from zeroinvoice.domain.merge import Link
 from zeroinvoice.domain.noting import LineCredited, note_lines
 from zeroinvoice.domain.series import NumberSeries, series_id
 from zeroinvoice.domain.taxes import TaxRow
-from zeroinvoice.domain.workspace import Workspace, today
+from zeroinvoice.domain.workspace import Workspace, assert_reason, today
 from zeroinvoice.kernel.desk import Desk
 from zeroinvoice.kernel.money import ZERO, Exact, Money, in_units, minor_units, positive
 from zeroinvoice.kernel.refusals import Invalid, Refused
@@ -76,6 +76,7 @@ def issue(desk: Desk, client_id: UUID, asked: IssueCredit) -> Credit:
     """Give a client a credit; a credit note takes its number and its place on the invoice."""
     credit = desk.new(Credit)
     client = desk.open(Client, client_id)
+    assert_reason(desk, "credit")
     client.assert_billable()
     _assert_fitting(desk, asked)
     if asked.type == "credit_note":
@@ -140,6 +141,7 @@ def void(desk: Desk, client_id: UUID, credit_id: UUID, reason: str | None) -> Cr
     """Take a credit back that should not have been issued and of which nothing is used."""
     check_length("reason", reason, LONGEST)
     credit = credit_of(desk, client_id, credit_id)
+    assert_reason(desk, "credit", reason)
     entry = credit.entry
     if entry.payment_id is not None:
         raise Refused(

@@ -14,7 +14,7 @@ from zeroinvoice.domain.credit_ledger import enter
 from zeroinvoice.domain.invoice import Invoice
 from zeroinvoice.domain.paid import InvoicePaymentRefunded
 from zeroinvoice.domain.payment import Allocation, Payment, PaymentRefunded
-from zeroinvoice.domain.workspace import today
+from zeroinvoice.domain.workspace import assert_reason, today
 from zeroinvoice.kernel.desk import Desk
 from zeroinvoice.kernel.money import ZERO, Exact, Money, positive
 from zeroinvoice.kernel.refusals import Invalid, Refused
@@ -51,6 +51,7 @@ def refund_payment(desk: Desk, payment_id: UUID, asked: RefundPayment) -> Paymen
     Raises `Invalid` `exceeds_refundable`, and `Refused` for a payment that is void or paid back.
     """
     payment = desk.open(Payment, payment_id)
+    assert_reason(desk, "refund")
     payment.assert_standing()
     standing(desk, payment.entry.client_id).assert_there()
     _assert_way(asked.method, payment)
@@ -127,8 +128,9 @@ def refund_credit(desk: Desk, client_id: UUID, credit_id: UUID, asked: RefundCre
 def pay_out(desk: Desk, credit: Credit, refund: CreditRefunded) -> Credit:
     """Record a refund with its legs: on what the credit came from, and on the client's account.
 
-    Raises `Invalid` `exceeds_remaining`, and of a credit note `exceeds_paid`.
+    Raises `Invalid` `exceeds_remaining`, `reason_required`, and of a credit note `exceeds_paid`.
     """
+    assert_reason(desk, "refund")
     entry = credit.entry
     credit = enter(desk, desk.record(credit, credit.refund(refund, today(desk))))
     if entry.type == "credit_note" and entry.invoice_id is not None:

@@ -28,6 +28,7 @@ Permission = Literal[
     "credits:read",
     "credits:write",
     "audit:read",
+    "activity:read",
 ]
 
 ALL: frozenset[Permission] = frozenset(get_args(Permission))
@@ -52,6 +53,7 @@ _MEMBER: frozenset[Permission] = frozenset(
         "invoices:write",
         "payments:read",
         "credits:read",
+        "activity:read",
     }
 )
 _ACCOUNTANT: frozenset[Permission] = _MEMBER | {

@@ -21,6 +21,7 @@ from zeroinvoice.kernel.refusals import Invalid, Missing, Refused
 from zeroinvoice.kernel.value import Value
 
 Overpayment = Literal["refuse", "credit"]
+Reasoned = Literal["cancel", "credit", "refund", "reopen", "erasure"]  # acts that may want a reason
 MOST_TAX_CODES = 200
 
 _CODE = re.compile(r"[A-Za-z0-9._-]{1,32}")
@@ -75,6 +76,7 @@ class Settings(Value, omit_defaults=True):
     overpayment: Overpayment = "refuse"
     chronology: Chronology = "warn"  # an issue date before the last one's
     merge_undo_days: int = 30  # within which a merge of clients is undone without force
+    reason_required_for: tuple[Reasoned, ...] = ()  # each once, in the order of the alphabet
     numbers: dict[str, NumberPattern] = {}  # by kind of document; others have the default
 
     def check(self) -> None:
@@ -232,3 +234,18 @@ def today(desk: Desk) -> date:
     """The calendar day it is in the workspace's time zone."""
     settings = desk.open(Workspace, desk.tenant).settings
     return local_day(desk.now, settings.time_zone)
+
+
+def assert_reason(desk: Desk, act: Reasoned, given: str | None = None) -> None:
+    """Raises `Invalid` `reason_required` where the workspace wants to know why, and nobody says.
+
+    A reason is the command's own, or one that is `given` with what is asked.
+    """
+    if act not in desk.find(Workspace, desk.tenant).settings.reason_required_for:
+        return
+    if not any(text and text.strip() for text in (desk.reason, given)):
+        raise Invalid(
+            f"Here a reason is needed for this ({act}); send it as X-Reason.",
+            code="reason_required",
+            act=act,
+        )

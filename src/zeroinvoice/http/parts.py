@@ -6,6 +6,7 @@ from litestar.di import NamedDependency
 
 from zeroinvoice.gateways.vault import Vault
 from zeroinvoice.http.auth import Tokens
+from zeroinvoice.http.connections import Connections
 from zeroinvoice.http.passwords import Passwords
 from zeroinvoice.journal.committer import Committer
 from zeroinvoice.kernel.clock import Clock
@@ -28,6 +29,7 @@ class Parts(Protocol):
     books: Books
     pulse: Pulse
     vault: Vault
+    connections: Connections
 
 
 Sharing = NamedDependency[Parts]

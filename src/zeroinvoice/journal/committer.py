@@ -308,7 +308,9 @@ class Committer:
             return states[place]
 
         while True:
-            desk = Desk(command.tenant, outcome.at, look, None, list(outcome.ids))
+            # It is on record, so a reason was given if one was needed.
+            ids, why = list(outcome.ids), command.origin.reason or "as given then"
+            desk = Desk(command.tenant, outcome.at, look, None, ids, reason=why)
             try:
                 return Done(command.decision(desk), outcome.position or None, outcome.at, True)
             except Wanted as want:
@@ -411,8 +413,9 @@ class _Batch:
             if scope in self.answers:
                 self.again.append(command)
                 return
-            ids, draw = command.ids, self._committer._ids
-            desk = Desk(command.tenant, self._at, self._look, command.expected, ids, draw)
+            draw, why = self._committer._ids, command.origin.reason
+            asked = (command.expected, command.ids, draw, why)
+            desk = Desk(command.tenant, self._at, self._look, *asked)
             answer = command.decision(desk)
         except Wanted:
             raise

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from eventsourcing.persistence import Mapper, StoredEvent, Transcoder
 
-from zeroinvoice.kernel.facts import HOUSE, Event, Fact, Former, Origin, topic_of
+from zeroinvoice.kernel.facts import HOUSE, Event, Fact, Former, Origin, topic_of, topics_of
 from zeroinvoice.kernel.refusals import Unavailable
 from zeroinvoice.kernel.value import Value
 
@@ -79,7 +79,9 @@ class FactMapper(Mapper[UUID]):
         self._encode = msgspec.json.Encoder().encode
         self._record = msgspec.json.Decoder(_Read).decode
         self._decoders: dict[str, Callable[[msgspec.Raw], Event]] = {
-            topic_of(event): msgspec.json.Decoder(event).decode for event in events
+            topic: decode
+            for event, decode in ((it, msgspec.json.Decoder(it).decode) for it in events)
+            for topic in topics_of(event)  # what it can still read of earlier versions, too
         }
         self._decoders.update((shape.TOPIC, _upcast(shape)) for shape in former)
 

@@ -40,9 +40,11 @@ class Desk:
         expected: tuple[int, ...] | None = None,
         ids: list[UUID] | None = None,
         draw: Callable[[], UUID] = new_id,
+        reason: str | None = None,
     ) -> None:
         self.tenant = tenant
         self.now = now  # the moment all of this command's facts are recorded at
+        self.reason = reason  # why it is asked for, as the caller gave it
         self.opened: dict[Place, State[Any]] = {}
         self.recorded: list[tuple[Place, int, Event, datetime]] = []
         self._look = look
@@ -111,7 +113,14 @@ class Desk:
 
     def rehearsal(self) -> "Desk":
         """A desk with the same streams at the same moment, of which nothing is recorded."""
-        return Desk(self.tenant, self.now, self._look, self._expected, draw=self._draw)
+        return Desk(
+            self.tenant,
+            self.now,
+            self._look,
+            self._expected,
+            draw=self._draw,
+            reason=self.reason,
+        )
 
     def _check(self, state: State[Any]) -> None:
         if self._expected is not None and state.version not in self._expected:

@@ -3,11 +3,14 @@
 from projections import (
     api_keys,
     audit,
+    audit_log,
+    audit_statistics,
     auth,
     bank_accounts,
     client_figures,
     client_ledger,
     clients,
+    compliance,
     contacts,
     credits,
     health,
@@ -50,5 +53,8 @@ routes = [
     *members.routes,
     *api_keys.routes,
     *audit.routes,
+    *audit_log.routes,
+    *audit_statistics.routes,
+    *compliance.routes,
     *health.routes,
 ]

@@ -173,7 +173,14 @@ HOUSE: dict[str, Made] = {
     "api_keys.browse": _at(),
     "api_keys.issue": _body(name="Key", permissions=["clients:read"]),
     "api_keys.revoke": lambda it: Example({"key_id": it.own.new_key()}),
-    "audit.browse": _at(),
+    "audit_log.browse": _at(),
+    "audit_log.search": lambda it: Example(query={"q": "Acme"}),
+    "audit_log.user_activity": lambda it: Example(
+        {"user_id": str(it.principals.people["auditor"].id)}
+    ),
+    "audit_log.my_activity": _at(),
+    "audit_statistics.statistics": _at(),
+    "compliance.report": _at(),
     "audit.history": lambda it: Example(
         {"resource_type": "client", "resource_id": it.own.client_id}
     ),

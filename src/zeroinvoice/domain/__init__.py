@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from zeroinvoice.domain.access_day import AccessDay
 from zeroinvoice.domain.account import Account
 from zeroinvoice.domain.api_key import ApiKey
 from zeroinvoice.domain.bank_accounts import BankAccounts
@@ -23,6 +24,7 @@ from zeroinvoice.domain.workspace import Workspace
 from zeroinvoice.kernel.facts import Event, State, events_of
 
 KINDS: dict[str, type[State[Any]]] = {
+    "access_day": AccessDay,
     "account": Account,
     "api_key": ApiKey,
     "bank_accounts": BankAccounts,

@@ -18,7 +18,7 @@ from sqlalchemy import Select, Table, select
 from zeroinvoice.journal.application import Journal
 from zeroinvoice.journal.fence import within
 from zeroinvoice.journal.mapper import GENESIS, FactMapper
-from zeroinvoice.journal.recorder import NEWER, RECONNECT
+from zeroinvoice.journal.recorder import CHAIN, NEWER, RECONNECT, Row
 from zeroinvoice.journal.schema import AWAY
 from zeroinvoice.kernel.clock import local_day
 from zeroinvoice.kernel.facts import Fact, State, folded
@@ -244,6 +244,30 @@ class Reader:
                 LINKS, [list(positions), self.tenant], prepare=True, binary=True
             )
         return {row[0]: (bytes(row[1]), bytes(row[2] or GENESIS)) for row in found.fetchall()}
+
+    def chain(self, part: int = 5_000) -> Iterator[Row]:
+        """All the tenant's facts as they are stored; each part is read in a time of its own."""
+        self._enter()
+        position = 0
+        while True:
+            with self.books.within(self.tenant) as connection:
+                asked = [self.tenant, position, part]
+                found = connection.execute(CHAIN, asked, prepare=True, binary=True)
+            rows = found.fetchall()
+            yield from rows
+            if len(rows) < part:
+                return
+            position = rows[-1][0]
+
+    def anew(self, min_position: int = 0) -> "Reader":
+        """A reader of the same rows whose time begins now, for what is handed out bit by bit.
+
+        Ask for it once this one has let the caller in.
+        """
+        self._enter()
+        return Reader(
+            self.books, self.tenant, self.now, min_position=min_position, as_of=self.as_of
+        )
 
     # Many things, from a projection
 

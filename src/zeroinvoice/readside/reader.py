@@ -32,6 +32,7 @@ S = TypeVar("S", bound=State[Any])
 V = TypeVar("V")
 Place = tuple[UUID, UUID]
 
+PART = 1_000  # facts of a chain in memory at a time
 CACHED = 20_000  # states kept in memory
 LONGEST = 6.0  # seconds from when a read was asked for to its answer, whatever the database does
 FOR_CONNECTION = 2.0  # of them, in which a connection must be had
@@ -245,17 +246,17 @@ class Reader:
             )
         return {row[0]: (bytes(row[1]), bytes(row[2] or GENESIS)) for row in found.fetchall()}
 
-    def chain(self, part: int = 5_000) -> Iterator[Row]:
+    def chain(self) -> Iterator[Row]:
         """All the tenant's facts as they are stored; each part is read in a time of its own."""
         self._enter()
         position = 0
         while True:
             with self.books.within(self.tenant) as connection:
-                asked = [self.tenant, position, part]
+                asked = [self.tenant, position, PART]
                 found = connection.execute(CHAIN, asked, prepare=True, binary=True)
             rows = found.fetchall()
             yield from rows
-            if len(rows) < part:
+            if len(rows) < PART:
                 return
             position = rows[-1][0]
 

@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from litestar.params import FromPath, FromQuery
 from sqlalchemy import BigInteger, DateTime, Integer, Select, Text, Uuid
 
-from projections.audit_changes import Change, changes, event_fields, label, text_of
+from projections.audit_changes import Change, changes, effective_on, event_fields, label, text_of
 from projections.audit_readings import put_on_record
 from zeroinvoice.domain import KIND_OF, KINDS
 from zeroinvoice.domain.access_day import AccessDay, Question
@@ -103,6 +103,7 @@ class AuditEntry(Value, kw_only=True):
 
     seq: int  # the fact's position in the journal
     at: datetime
+    effective_on: date | None  # the business day it counts for, where it has one of its own
     actor: AuditActor
     action: str  # the event's name
     resource: AuditResource
@@ -154,6 +155,14 @@ class AuditRow(Value):
     reason: str | None
 
 
+class _Told(Value):
+    """What a fact itself says of its entry."""
+
+    label: str | None  # what the resource was called then
+    effective_on: date | None
+    changes: list[Change]
+
+
 # Queries
 
 
@@ -168,24 +177,24 @@ def entries(reader: Reader, rows: Sequence[AuditRow]) -> list[AuditEntry]:
     links = reader.links([row.position for row in rows])
     changed = _changed(reader, rows)
     who = actors(reader, [(row.actor_kind, row.actor_id) for row in rows])
-    return [_entry(row, *changed[row.position], links[row.position], who) for row in rows]
+    return [_entry(row, changed[row.position], links[row.position], who) for row in rows]
 
 
 def _entry(
     row: AuditRow,
-    label: str | None,
-    changes: list[Change],
+    told: _Told,
     link: tuple[bytes, bytes],
     who: dict[tuple[str, UUID], AuditActor],
 ) -> AuditEntry:
     return AuditEntry(
         seq=row.position,
         at=row.at,
+        effective_on=told.effective_on,
         actor=who[row.actor_kind, row.actor_id],
         action=row.action,
-        resource=AuditResource(row.resource_type, row.resource_id, label),
+        resource=AuditResource(row.resource_type, row.resource_id, told.label),
         version=row.version,
-        changes=changes,
+        changes=told.changes,
         reason=row.reason,
         request_id=row.request_id,
         correlation_id=row.correlation_id,
@@ -197,10 +206,8 @@ def _entry(
     )
 
 
-def _changed(
-    reader: Reader, rows: Sequence[AuditRow]
-) -> dict[int, tuple[str | None, list[Change]]]:
-    """By position: what the resource was called then, and what the fact changed of it."""
+def _changed(reader: Reader, rows: Sequence[AuditRow]) -> dict[int, _Told]:
+    """What the facts themselves say, by position."""
     asked: dict[UUID, list[AuditRow]] = {}
     for row in rows:
         asked.setdefault(row.resource_id, []).append(row)
@@ -209,18 +216,19 @@ def _changed(
         first, last = min(row.version for row in mine), max(row.version for row in mine)
         spans.append((stream, 1 if _is_folded(mine[0].resource_type, last) else first, last))
     histories = reader.histories(spans)
-    found: dict[int, tuple[str | None, list[Change]]] = {}
+    found: dict[int, _Told] = {}
     for stream, mine in asked.items():
         facts, wanted = histories[stream], {row.version for row in mine}
         kind = mine[0].resource_type
         state: State[Any] = KINDS[kind](id=stream)
         for fact in facts:
+            day = effective_on(fact.event)
             if not _is_folded(kind, facts[-1].version):
-                found[fact.position] = None, event_fields(fact.event)
+                found[fact.position] = _Told(None, day, event_fields(fact.event))
                 continue
             before, state = state, state.told(fact.event, fact.at)
             if fact.version in wanted:
-                found[fact.position] = label(state), changes(before, state)
+                found[fact.position] = _Told(label(state), day, changes(before, state))
     return found
 
 

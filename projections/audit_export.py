@@ -24,7 +24,7 @@ TYPES: dict[ExportForm, str] = {
     "jsonl": "application/jsonl",
 }
 COLUMNS = (
-    "seq", "at", "actor_type", "actor_id", "actor_name", "action", "resource_type",
+    "seq", "at", "effective_on", "actor_type", "actor_id", "actor_name", "action", "resource_type",
     "resource_id", "resource_label", "version", "changes", "reason", "request_id",
     "correlation_id", "causation_id", "ip", "user_agent", "prev_hash", "hash",
 )  # fmt: skip

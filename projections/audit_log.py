@@ -71,6 +71,8 @@ def _answered(
     form: Form,
 ) -> Response[Any]:
     if form != "json":
+        if listing.cursor or listing.sort:
+            raise BadInput("A file holds all entries, oldest first.", pointer="?format")
         return exported(reader, asked, parts, form)
     found = find(reader, asked, listing)
     asked.put_on_record(reader, view)

@@ -1,7 +1,7 @@
 """The compliance report: what an auditor asks of a period, checked anew, signed and on record."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from typing import Annotated
@@ -24,6 +24,7 @@ from projections.audit_statistics import (
 from projections.compliance_checks import Anchors, ChainChecked, Checked, SeriesChecked, checked
 from zeroinvoice.domain import EVENTS
 from zeroinvoice.domain.bank_accounts import BankAccountRemoved
+from zeroinvoice.domain.membership import Member
 from zeroinvoice.domain.roles import Role
 from zeroinvoice.domain.two_factor import TwoFactor, two_factor_of
 from zeroinvoice.domain.user import User
@@ -153,8 +154,7 @@ def _bank_data(reader: Reader, within: AuditQuestion) -> list[Access]:
     return [Access(who[kind, id], action, count) for kind, id, action, count in rows]
 
 
-def _second_factors(reader: RequestReader) -> SecondFactors:
-    members = reader.workspace.membership.members
+def _second_factors(reader: Reader, members: Mapping[UUID, Member]) -> SecondFactors:
     factors = {id: two_factor_of(reader.tenant, id) for id in members}
     reader.states([(User, id) for id in members])
     reader.states([(TwoFactor, id) for id in factors.values()])
@@ -215,7 +215,7 @@ def _made(reader: RequestReader, period: Period, signer: Signer, anchors: Anchor
         chain=found.chain,
         sequences=found.sequences,
         bank_data=_bank_data(counting, within),
-        second_factors=_second_factors(reader),
+        second_factors=_second_factors(counting, reader.workspace.membership.members),
         erasures=counts(counting, within.but(actions=ERASURES), it.action),
         failed_logins=failures(counting, within, FAILED_LOGINS),
         accesses=counts(counting, within.but(resource_types=("access_day",)), it.action),

@@ -1,6 +1,7 @@
 """The compliance report: what it says was looked at, and its signature holds offline."""
 
 import json
+import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 import projections.compliance
+import zeroinvoice.readside.reader
 from projections.compliance import SignedReport
 from zeroinvoice.domain.series import NumberChosen, NumberSeries, NumberTaken, series_id
 from zeroinvoice.domain.two_factor import TwoFactor, TwoFactorEnabled, TwoFactorPrepared
@@ -167,6 +169,21 @@ def test_heads_that_are_not_ours_are_no_anchors(lone: Any) -> None:
     report = report_of(lone)
     assert report["chain"]["anchors"] == 0
     assert codes(report) == ["bad_signed_head"]
+
+
+def test_a_long_chain_leaves_time_for_the_rest(
+    monkeypatch: pytest.MonkeyPatch, office: Any
+) -> None:
+    """A25-7: a read has its time, and to verify a long chain takes more."""
+    monkeypatch.setattr(zeroinvoice.readside.reader, "LONGEST", 2.0)
+    verified = projections.compliance.checked
+
+    def slow(*asked: Any) -> Any:
+        time.sleep(2.2)
+        return verified(*asked)
+
+    monkeypatch.setattr(projections.compliance, "checked", slow)
+    assert report_of(office)["chain"]["verified"] is True
 
 
 # Numbers

@@ -1,6 +1,7 @@
 """Audit exports: entries as a file, handed out bit by bit, with what proves them."""
 
 import csv
+import hashlib
 import io
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -36,20 +37,29 @@ it = audit.c
 
 
 class ExportHeading(Value):
-    """The first line of JSON lines: what was asked for, and the head that the entries lead to.
-
-    An export of the whole log ends in `head.head.chain`, and each entry names the hash before.
-    """
+    """The first line of JSON lines: what was asked for."""
 
     format: str
     asked: Question
-    head: SignedHead
 
 
-class ExportEnd(Value):
-    """The last line: a file without it is not whole."""
+class ExportSeal(Value):
+    """The end of a file: what all before it hashes to, signed; a file without it is not whole.
+
+    The head is that of all entries there were: an export of the whole log ends in its `chain`,
+    and each entry names the hash before its own.
+    """
 
     entries: int
+    sha256: str  # of every byte before the seal, in hexadecimal
+    head: SignedHead
+    key: str  # the public key (Ed25519, RFC 8032), that of the head
+    signature: str
+
+    @staticmethod
+    def text(entries: int, sha256: str, head: SignedHead) -> bytes:
+        """The bytes that are signed."""
+        return "\n".join((FORMAT, str(entries), sha256, head.head.chain)).encode()
 
 
 def exported(reader: RequestReader, asked: AuditQuestion, parts: Parts, form: ExportForm) -> Stream:
@@ -57,11 +67,11 @@ def exported(reader: RequestReader, asked: AuditQuestion, parts: Parts, form: Ex
     growing = Growing()
     for row in reader.chain():
         growing.add(row[0], row[1], bytes(row[6]))
-    head = Signer(parts.keyring).sign(growing.head(reader.tenant, reader.now))
-    upto = growing.position
+    signer, upto = Signer(parts.keyring), growing.position
+    head = signer.sign(growing.head(reader.tenant, reader.now))
     reader.on_record(lambda day, desk, zone: day.export(form, asked.recorded, upto, desk.now, zone))
-    found = _entries(reader, asked, upto)
-    lines = _csv(found, head) if form == "csv" else _jsonl(found, asked, head)
+    file = Csv() if form == "csv" else JsonLines(asked.recorded)
+    lines = _sealed(file, _entries(reader, asked, upto), head, signer)
     name = f"audit-{reader.now:%Y%m%dT%H%M%SZ}.{form}"
     disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Stream(lines, media_type=TYPES[form], headers=disposition)
@@ -80,27 +90,50 @@ def _entries(reader: Reader, asked: AuditQuestion, upto: int) -> Iterator[list[A
         position = part[-1].position
 
 
-def _jsonl(
-    found: Iterator[list[AuditEntry]], asked: AuditQuestion, head: SignedHead
+class JsonLines:
+    """A heading, an entry a line, and the seal."""
+
+    def __init__(self, asked: Question) -> None:
+        self.heading = msgspec.json.encode(ExportHeading(FORMAT, asked)) + b"\n"
+
+    def part(self, entries: list[AuditEntry]) -> bytes:
+        return b"".join(msgspec.json.encode(entry) + b"\n" for entry in entries)
+
+    def end(self, seal: ExportSeal) -> bytes:
+        return msgspec.json.encode(seal) + b"\n"
+
+
+class Csv:
+    """The names of the columns, an entry a row, and a row for the head with the seal in it."""
+
+    def __init__(self) -> None:
+        self.heading = _written([COLUMNS])
+
+    def part(self, entries: list[AuditEntry]) -> bytes:
+        return _written([_cells(entry) for entry in entries])
+
+    def end(self, seal: ExportSeal) -> bytes:
+        head = seal.head.head
+        last = dict.fromkeys(COLUMNS, "")
+        last |= {"seq": str(head.position), "at": head.at.isoformat(), "action": "(head)"}
+        last |= {"changes": msgspec.json.encode(seal).decode(), "hash": head.chain}
+        return _written([tuple(last.values())])
+
+
+def _sealed(
+    file: JsonLines | Csv, found: Iterator[list[AuditEntry]], head: SignedHead, signer: Signer
 ) -> Iterator[bytes]:
-    encode, count = msgspec.json.encode, 0
-    yield encode(ExportHeading(FORMAT, asked.recorded, head)) + b"\n"
+    """The file bit by bit, its seal at the end."""
+    digest, count = hashlib.sha256(file.heading), 0
+    yield file.heading
     for part in found:
+        piece = file.part(part)
+        digest.update(piece)
         count += len(part)
-        yield b"".join(encode(entry) + b"\n" for entry in part)
-    yield encode(ExportEnd(count)) + b"\n"
-
-
-def _csv(found: Iterator[list[AuditEntry]], head: SignedHead) -> Iterator[bytes]:
-    """The last row is the head itself, `changes` its signed form; a file without is not whole."""
-    yield _written([COLUMNS])
-    for part in found:
-        yield _written([_cells(entry) for entry in part])
-    last = dict.fromkeys(COLUMNS, "")
-    signed = head.head
-    last |= {"seq": str(signed.position), "at": signed.at.isoformat(), "action": "(head)"}
-    last |= {"changes": msgspec.json.encode(head).decode(), "hash": signed.chain}
-    yield _written([tuple(last.values())])
+        yield piece
+    sha256 = digest.hexdigest()
+    signature = signer.signature(ExportSeal.text(count, sha256, head))
+    yield file.end(ExportSeal(count, sha256, head, signer.public, signature))
 
 
 def _cells(entry: AuditEntry) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Audit exports: whole, in order, in bounded memory, proved by a signed head, harmless to open."""
 
 import csv
+import hashlib
 import io
 import json
 import tracemalloc
@@ -9,12 +10,14 @@ from typing import Any
 
 import msgspec
 import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
 
 import projections.audit_export
 import zeroinvoice.readside.reader
-from projections.audit_export import FORMULA, safe
+from projections.audit_export import COLUMNS, FORMULA, ExportSeal, safe
 from zeroinvoice.journal.heads import SignedHead, Signer
 from zeroinvoice.journal.merkle import Tree
 from zeroinvoice.kernel.secrets import Keyring
@@ -35,10 +38,11 @@ def exported(office: Any, form: str, **query: Any) -> Any:
 
 
 def lines(office: Any, **query: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The heading and the entries of an export that says that it is whole."""
-    first, *entries, last = map(json.loads, exported(office, "jsonl", **query).text.splitlines())
-    assert last == {"entries": len(entries)}
-    return first, entries
+    """The seal and the entries of an export, whose heading says what it is."""
+    heading, *entries, seal = map(json.loads, exported(office, "jsonl", **query).text.splitlines())
+    assert heading["format"] == "zeroinvoice-audit-1"
+    assert seal["entries"] == len(entries)
+    return seal, entries
 
 
 def rows(office: Any, **query: Any) -> list[dict[str, str]]:
@@ -51,9 +55,8 @@ def test_the_whole_log_is_proved_by_its_signed_head(
     """A25-3: whoever has the file and the public key can tell that nothing is missing from it."""
     house.office().made("/api/clients", {"name": "Another workspace"})
     office.put(f"/api/clients/{client_id}", json={"notes": "Seen"})
-    heading, entries = lines(office)
-    assert heading["format"] == "zeroinvoice-audit-1"
-    signed = msgspec.convert(heading["head"], SignedHead)
+    seal, entries = lines(office)
+    signed = msgspec.convert(seal["head"], SignedHead)
     head = signed.check([Signer(Keyring(*house.settings.secret_keys)).public])
     assert head.tenant == office.tenant
     assert entries[0]["prev_hash"] == "00" * 32
@@ -85,7 +88,7 @@ def test_a_table_names_each_link_and_ends_in_the_head(office: Any, client_id: st
     assert answer.headers["content-type"].startswith("text/csv")
     assert "attachment" in answer.headers["content-disposition"]
     *entries, last = list(csv.DictReader(io.StringIO(answer.text, newline="")))
-    signed = msgspec.json.decode(last["changes"], type=SignedHead)
+    signed = msgspec.json.decode(last["changes"], type=ExportSeal).head
     signed.check()
     assert (last["action"], last["hash"]) == ("(head)", signed.head.chain)
     assert last["seq"] == str(signed.head.position) == entries[-1]["seq"]
@@ -95,6 +98,30 @@ def test_a_table_names_each_link_and_ends_in_the_head(office: Any, client_id: st
     (added,) = (it for it in entries if it["action"] == "ClientAdded")
     changed = json.loads(added["changes"])
     assert {"path": "profile.name", "old": None, "new": "Acme Corp"} in changed
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_a_file_that_was_changed_does_not_fit_its_seal(
+    office: Any, client_id: str, form: str
+) -> None:
+    """A25-3, A25-9: checked offline, by the bytes of the file and the public key alone."""
+    office.made("/api/clients", {"name": "Two\r\nlines"}, **{"X-Reason": "a, b"})
+    content = exported(office, form).content.rstrip(b"\r\n")
+    end = b"\r\n" if form == "csv" else b"\n"
+    before, _, last = content.rpartition(end)
+    before += end
+    if form == "csv":
+        last = next(csv.reader([last.decode()]))[COLUMNS.index("changes")].encode()
+    seal = json.loads(last)
+    assert hashlib.sha256(before).hexdigest() == seal["sha256"]
+    assert hashlib.sha256(before.replace(b"Acme", b"Acne")).hexdigest() != seal["sha256"]
+    head = seal["head"]["head"]
+    words = ("zeroinvoice-audit-1", str(seal["entries"]), seal["sha256"], head["chain"])
+    public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(seal["key"]))
+    public.verify(bytes.fromhex(seal["signature"]), "\n".join(words).encode())
+    forged = "\n".join((words[0], "1", *words[2:])).encode()
+    with pytest.raises(InvalidSignature):
+        public.verify(bytes.fromhex(seal["signature"]), forged)
 
 
 def test_no_cell_is_a_formula(office: Any) -> None:
@@ -148,12 +175,12 @@ def test_a_large_export_is_never_whole_in_memory(
 
 def test_an_export_is_on_record_with_what_it_held(office: Any, client_id: str) -> None:
     """A25-8: each one, however often."""
-    heading, _ = lines(office, action="ClientAdded")
+    seal, _ = lines(office, action="ClientAdded")
     lines(office, action="ClientAdded")
     found = office.get(LOGS, params={"action": "AuditLogExported"}).json()["items"]
     assert len(found) == 2
     told = {it["path"]: it["new"] for it in found[-1]["changes"]}
     assert told["form"] == "jsonl"
     assert told["question.actions.0"] == "ClientAdded"
-    assert told["upto"] == heading["head"]["head"]["position"]
+    assert told["upto"] == seal["head"]["head"]["position"]
     assert found[-1]["seq"] > told["upto"]  # recorded before it was handed out, not in it

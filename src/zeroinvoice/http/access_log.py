@@ -13,7 +13,7 @@ from zeroinvoice.kernel.desk import Desk
 from zeroinvoice.kernel.facts import Events, Origin
 from zeroinvoice.kernel.refusals import Unavailable
 
-LONGEST = 10.0  # seconds a reader waits until the access is on record
+LONGEST = 6.0  # seconds a reader waits until the access is on record
 
 Verb = Callable[[AccessDay, Desk, str], Events]  # the last is the workspace's time zone
 

@@ -2,26 +2,28 @@
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Annotated, Any
+from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
-from litestar.params import FromPath, FromQuery, QueryParameter
-from sqlalchemy import BigInteger, DateTime, Integer, Select, Text, Uuid, or_
+from litestar.params import FromPath, FromQuery
+from sqlalchemy import BigInteger, DateTime, Integer, Select, Text, Uuid
 
-from projections.audit_changes import Change, changes, event_fields, label, text_of
+from projections.audit_changes import Change, changes, effective_on, event_fields, label, text_of
+from projections.audit_readings import put_on_record
 from zeroinvoice.domain import KIND_OF, KINDS
+from zeroinvoice.domain.access_day import AccessDay, Question
 from zeroinvoice.http.paging import Listing
 from zeroinvoice.http.reading import Reading
 from zeroinvoice.http.routes import get
 from zeroinvoice.kernel.facts import HOUSE, Fact, State, folded
 from zeroinvoice.kernel.refusals import BadInput, Invalid, Missing
 from zeroinvoice.kernel.value import Value
-from zeroinvoice.readside.paging import Page, Paging, page
+from zeroinvoice.readside.paging import Paging, page
 from zeroinvoice.readside.projector import Projector
 from zeroinvoice.readside.reader import Reader
 from zeroinvoice.readside.rows import Rows
-from zeroinvoice.readside.tables import Column, Index, any_of, read_table
+from zeroinvoice.readside.tables import Column, Index, read_table
 
 LONGEST_FOLD = 1_000  # versions; of a longer stream an entry shows what its fact says
 LONGEST_TEXT = 2_000  # characters of a fact that can be searched
@@ -48,6 +50,7 @@ audit = read_table(
     key=Column("position", BigInteger, primary_key=True),
 )
 it = audit.c
+Index("audit_by_time", it.tenant_id, it.at)
 Index("audit_by_position", it.tenant_id, it.position)
 Index("audit_by_resource", it.tenant_id, it.resource_id, it.position)
 Index("audit_by_actor", it.tenant_id, it.actor_id, it.position)
@@ -78,7 +81,7 @@ def project(rows: Rows, fact: Fact) -> None:
     )
 
 
-projector = Projector("audit", 2, (audit,), project)
+projector = Projector("audit", 3, (audit,), project)
 
 # Views
 
@@ -100,6 +103,7 @@ class AuditEntry(Value, kw_only=True):
 
     seq: int  # the fact's position in the journal
     at: datetime
+    effective_on: date | None  # the business day it counts for, where it has one of its own
     actor: AuditActor
     action: str  # the event's name
     resource: AuditResource
@@ -133,7 +137,7 @@ class ResourceHistory(Value):
     compare: Comparison | None
 
 
-class _Row(Value):
+class AuditRow(Value):
     position: int
     tenant_id: UUID
     at: datetime
@@ -151,39 +155,46 @@ class _Row(Value):
     reason: str | None
 
 
+class _Told(Value):
+    """What a fact itself says of its entry."""
+
+    label: str | None  # what the resource was called then
+    effective_on: date | None
+    changes: list[Change]
+
+
 # Queries
 
 
-def _rows(reader: Reader) -> Select[Any]:
+def rows_of(reader: Reader) -> Select[Any]:
     """The tenant's entries, up to `as_of` when the request names an instant."""
-    rows = reader.mine(audit, *(it[name] for name in _Row.__struct_fields__))
+    rows = reader.mine(audit, *(it[name] for name in AuditRow.__struct_fields__))
     return rows if reader.as_of is None else rows.where(it.at <= reader.as_of)
 
 
-def entries(reader: Reader, rows: Sequence[_Row]) -> list[AuditEntry]:
+def entries(reader: Reader, rows: Sequence[AuditRow]) -> list[AuditEntry]:
     """The rows as entries: three queries, however many streams they are about."""
     links = reader.links([row.position for row in rows])
     changed = _changed(reader, rows)
-    names = _names(reader, {(row.actor_kind, row.actor_id) for row in rows})
-    return [_entry(row, *changed[row.position], links[row.position], names) for row in rows]
+    who = actors(reader, [(row.actor_kind, row.actor_id) for row in rows])
+    return [_entry(row, changed[row.position], links[row.position], who) for row in rows]
 
 
 def _entry(
-    row: _Row,
-    label: str | None,
-    changes: list[Change],
+    row: AuditRow,
+    told: _Told,
     link: tuple[bytes, bytes],
-    names: dict[UUID, str | None],
+    who: dict[tuple[str, UUID], AuditActor],
 ) -> AuditEntry:
-    known = row.actor_kind in KINDS
     return AuditEntry(
         seq=row.position,
         at=row.at,
-        actor=AuditActor(row.actor_kind, row.actor_id if known else None, names.get(row.actor_id)),
+        effective_on=told.effective_on,
+        actor=who[row.actor_kind, row.actor_id],
         action=row.action,
-        resource=AuditResource(row.resource_type, row.resource_id, label),
+        resource=AuditResource(row.resource_type, row.resource_id, told.label),
         version=row.version,
-        changes=changes,
+        changes=told.changes,
         reason=row.reason,
         request_id=row.request_id,
         correlation_id=row.correlation_id,
@@ -195,37 +206,48 @@ def _entry(
     )
 
 
-def _changed(reader: Reader, rows: Sequence[_Row]) -> dict[int, tuple[str | None, list[Change]]]:
-    """By position: what the resource was called then, and what the fact changed of it."""
-    asked: dict[UUID, list[_Row]] = {}
+def _changed(reader: Reader, rows: Sequence[AuditRow]) -> dict[int, _Told]:
+    """What the facts themselves say, by position."""
+    asked: dict[UUID, list[AuditRow]] = {}
     for row in rows:
         asked.setdefault(row.resource_id, []).append(row)
     spans = []
     for stream, mine in asked.items():
         first, last = min(row.version for row in mine), max(row.version for row in mine)
-        spans.append((stream, first if last > LONGEST_FOLD else 1, last))
+        spans.append((stream, 1 if _is_folded(mine[0].resource_type, last) else first, last))
     histories = reader.histories(spans)
-    found: dict[int, tuple[str | None, list[Change]]] = {}
+    found: dict[int, _Told] = {}
     for stream, mine in asked.items():
         facts, wanted = histories[stream], {row.version for row in mine}
-        state: State[Any] = KINDS[mine[0].resource_type](id=stream)
+        kind = mine[0].resource_type
+        state: State[Any] = KINDS[kind](id=stream)
         for fact in facts:
-            if facts[0].version > 1:
-                found[fact.position] = None, event_fields(fact.event)
+            day = effective_on(fact.event)
+            if not _is_folded(kind, facts[-1].version):
+                found[fact.position] = _Told(None, day, event_fields(fact.event))
                 continue
             before, state = state, state.told(fact.event, fact.at)
             if fact.version in wanted:
-                found[fact.position] = label(state), changes(before, state)
+                found[fact.position] = _Told(label(state), day, changes(before, state))
     return found
 
 
-def _names(reader: Reader, actors: set[tuple[str, UUID]]) -> dict[UUID, str | None]:
-    """What people and API keys are called; the house and strangers have no name."""
-    known = [(KINDS[kind], id) for kind, id in actors if kind in KINDS]
-    return {it.id: label(it) for it in reader.states(known)} if known else {}
+def _is_folded(kind: str, last: int) -> bool:
+    """Whether entries show what became of a stream; a short one, and no access changes anything."""
+    return KINDS[kind] is not AccessDay and last <= LONGEST_FOLD
 
 
-def _kind(name: str) -> str:
+def actors(reader: Reader, who: Sequence[tuple[str, UUID]]) -> dict[tuple[str, UUID], AuditActor]:
+    """Actors with what they are called; the house and strangers have neither id nor name."""
+    known = [(KINDS[kind], id) for kind, id in set(who) if kind in KINDS]
+    names = {it.id: label(it) for it in reader.states(known)} if known else {}
+    return {
+        (kind, id): AuditActor(kind, id if kind in KINDS else None, names.get(id))
+        for kind, id in who
+    }
+
+
+def kind_of(name: str) -> str:
     if name not in KINDS:
         raise Invalid(
             f"The audit log knows no {name!r}.",
@@ -257,52 +279,7 @@ def _compared(reader: Reader, kind: str, id: UUID, asked: str) -> Comparison:
 
 # Routes
 
-Since = Annotated[datetime | None, QueryParameter(name="from", description="recorded since")]
-Until = Annotated[datetime | None, QueryParameter(name="to", description="recorded before")]
 SORTS = {"seq": it.position}
-
-
-@get("/audit/logs", may="audit:read")
-def browse(
-    reader: Reading,
-    listing: Listing,
-    since: Since = None,
-    until: Until = None,
-    actor: FromQuery[list[str] | None] = None,
-    action: FromQuery[list[str] | None] = None,
-    resource_type: FromQuery[list[str] | None] = None,
-    resource_id: FromQuery[UUID | None] = None,
-    ip: FromQuery[str | None] = None,
-    q: FromQuery[str | None] = None,
-) -> Page[AuditEntry]:
-    """List what was done in the workspace, newest first.
-
-    `actor` is the id of a user or an API key, or `system` or `anonymous`; `q` is looked for in
-    what was recorded, in the action's name and in the reason.
-    """
-    rows = _rows(reader)
-    if since:
-        rows = rows.where(it.at >= _aware(since, "?from"))
-    if until:
-        rows = rows.where(it.at < _aware(until, "?to"))
-    if actor:
-        kinds = [who for who in actor if who in ("system", "anonymous")]
-        ids = [_actor(who) for who in actor if who not in kinds]
-        rows = rows.where(or_(any_of(it.actor_kind, kinds), any_of(it.actor_id, ids)))
-    if action:
-        rows = rows.where(any_of(it.action, action))
-    if resource_type:
-        rows = rows.where(any_of(it.resource_type, [_kind(name) for name in resource_type]))
-    if resource_id:
-        rows = rows.where(it.resource_id == resource_id)
-    if ip:
-        rows = rows.where(it.ip == ip)
-    if q:
-        found = (column.icontains(q, autoescape=True) for column in (it.text, it.action, it.reason))
-        rows = rows.where(or_(*found))
-    found_page = page(reader, rows, _Row, listing, sorts=SORTS, key=it.position)
-    items = entries(reader, found_page.items)
-    return Page(items, found_page.next_cursor, found_page.total)
 
 
 @get("/audit/resource/{resource_type:str}/{resource_id:uuid}/history", may="audit:read")
@@ -314,33 +291,19 @@ def history(
     compare: FromQuery[str | None] = None,
 ) -> ResourceHistory:
     """List a resource's versions with what each changed; `compare=v3..v7` sets two side by side."""
-    kind = _kind(resource_type)
-    rows = _rows(reader).where(it.resource_id == resource_id, it.resource_type == kind)
+    kind = kind_of(resource_type)
+    rows = rows_of(reader).where(it.resource_id == resource_id, it.resource_type == kind)
     asked = Paging(listing.limit, listing.cursor, listing.sort or "seq", listing.include_total)
-    found = page(reader, rows, _Row, asked, sorts=SORTS, key=it.position)
+    found = page(reader, rows, AuditRow, asked, sorts=SORTS, key=it.position)
     if not found.items:
         raise Missing(f"There is no such {kind.replace('_', ' ')}.")
     items = entries(reader, found.items)
-    return ResourceHistory(
-        AuditResource(kind, resource_id, items[-1].resource.label),
-        items,
-        found.next_cursor,
-        found.total,
-        _compared(reader, kind, resource_id, compare) if compare else None,
+    both = _compared(reader, kind, resource_id, compare) if compare else None
+    put_on_record(
+        reader, "resource_history", Question(resource_types=(kind,), resource_id=resource_id)
     )
+    resource = AuditResource(kind, resource_id, items[-1].resource.label)
+    return ResourceHistory(resource, items, found.next_cursor, found.total, both)
 
 
-def _aware(at: datetime, pointer: str) -> datetime:
-    if at.tzinfo is None:
-        raise BadInput("An instant must name its offset, such as Z.", pointer=pointer)
-    return at
-
-
-def _actor(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise BadInput("An actor is an id, system or anonymous.", pointer="?actor") from None
-
-
-routes = [browse, history]
+routes = [history]

@@ -26,6 +26,8 @@ SECRET_WORDS = frozenset(
 
 WORDLESS = frozenset({UUID, Decimal, date, datetime, timedelta, int, bool, float, NoneType})
 
+EFFECTIVE = ("issue_date", "issued_on", "received_on", "applied_on", "refunded_on", "used_on")
+
 LABELS = (  # where a state keeps what people call it; the first that is there
     ("number",),
     ("profile", "name"),
@@ -65,6 +67,11 @@ def event_fields(event: Event) -> list[Change]:
         for path, value in _leaves(plain(event))
         if value not in EMPTY
     ]
+
+
+def effective_on(event: Event) -> date | None:
+    """The business day that a fact counts for, where it says one."""
+    return next((day for name in EFFECTIVE if (day := getattr(event, name, None))), None)
 
 
 def text_of(event: Event) -> str:

@@ -23,7 +23,7 @@ def _links(reader: Reader, size: int | None) -> Links:
     """The workspace's chain up to so many facts. Raises `Invalid` when there are fewer, or more."""
     if reader.as_of is not None:
         raise BadInput("A proof speaks of a size, not of an instant.", pointer="?as_of")
-    links = reader.chain(MOST + 1 if size is None else min(size, MOST + 1))
+    links = reader.hashes(MOST + 1 if size is None else min(size, MOST + 1))
     if len(links) > MOST:
         raise Invalid(f"Ask for at most {MOST} facts of the journal.", code="journal_too_long")
     if size is not None and len(links) < size:

@@ -22,6 +22,7 @@ from zeroinvoice.gateways.attempts import Attempts
 from zeroinvoice.gateways.sealing import MasterKeys
 from zeroinvoice.gateways.vault import Vault, needed
 from zeroinvoice.http import pages
+from zeroinvoice.http.access_log import AccessLog
 from zeroinvoice.http.auth import Tokens, authenticate
 from zeroinvoice.http.connections import Connections
 from zeroinvoice.http.edge import Edge
@@ -75,6 +76,7 @@ class Parts:
         self.committer = Committer(PostgresStore(writes), self.journal.facts_mapper, clock)
         self.key_uses = KeyUses(self.committer, clock)
         self.connections = Connections(clock)
+        self.accesses = AccessLog(self.committer)
         shapes = {it.name: it.version for it in projections.projectors}
         self.books = Books(reads, self.journal, self.keyring, shapes, size=READERS)
         self.vault = Vault(MasterKeys(settings.master_keys), self.books.within)
@@ -133,6 +135,7 @@ def create_app(settings: Settings, database_url: str, *, clock: Clock = system_c
         parts.books.pool.open()
         parts.committer.start()
         parts.key_uses.start()
+        parts.accesses.start()
         gc.collect()
         gc.freeze()
         try:
@@ -155,7 +158,7 @@ def create_app(settings: Settings, database_url: str, *, clock: Clock = system_c
         principal = authenticate(request, parts.tokens)
         parts.limits.workspaces.take(principal.tenant.hex)
         noted = parts.key_uses.note
-        return RequestReader(parts.books, principal, parts.clock(), request, noted)
+        return RequestReader(parts.books, principal, parts.clock(), request, noted, parts.accesses)
 
     api = Router("/api", route_handlers=[*commands.routes, *projections.routes])
     app = Litestar(

@@ -3,6 +3,7 @@
 from datetime import date
 from uuid import UUID
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -286,3 +287,33 @@ def test_a_series_without_choices_is_gapless() -> None:
         series, number = take(series)
         assert number == f"INV-2026-{expected:05}"
     assert series.buckets == {"2026": Bucket(200)}
+
+
+@settings(max_examples=100)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([DAY, date(2027, 1, 2), date(2025, 12, 31)]),
+            st.sampled_from([RULES, Numbering("N{SEQ}", "never"), Numbering("INV-{YYYY}-{SEQ}")]),
+            st.integers(0, 12),
+        ),
+        max_size=20,
+    )
+)
+def test_what_a_series_gives_follows_and_nothing_given_twice_does(
+    asked: list[tuple[date, Numbering, int]],
+) -> None:
+    """A25-7: so a report never doubts a good number, whatever was chosen or set in between."""
+    series = NumberSeries()
+    for on, rules, sequence in asked:
+        chosen = rules.number(sequence, on) if sequence else None
+        try:
+            (event,) = series.take(INVOICE, on, rules, chosen=chosen)
+        except Refused:
+            continue
+        assert series.follows(event)
+        series = series.evolve(event)
+        assert not series.follows(event)
+        if isinstance(event, NumberTaken):
+            skipped = event.sequence + 2
+            assert not series.follows(msgspec.structs.replace(event, sequence=skipped))

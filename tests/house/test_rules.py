@@ -66,7 +66,9 @@ def test_every_event_belongs_to_one_kind_of_stream_and_is_in_the_past_tense() ->
     )
     for event in EVENTS:
         assert not re.search(r"(Changed|Updated|Event)$", event.__name__), event
-        assert re.search(r"(ed|Sent|Again|Off|In|Out|Taken|Chosen|Reset|Undone)$", event.__name__)
+        assert re.search(
+            r"(ed|Sent|Again|Off|In|Out|Taken|Chosen|Reset|Undone|Read)$", event.__name__
+        )
 
 
 def test_the_catalogue_of_events_is_fresh() -> None:
@@ -111,6 +113,8 @@ GET /api/audit/logs|GET /api/audit/resource/{resource_type}/{resource_id}/histor
 GET /api/activity|GET /api/activity/ws-stats
 POST /api/activity/track/invoice-created|POST /api/activity/track/payment-received
 PUT /api/activity/marker
+GET /api/audit/search|GET /api/audit/user/{user_id}/activity|GET /api/audit/statistics
+GET /api/audit/my-activity|GET /api/audit/compliance-report
 GET /api/health|GET /api/workspace|PATCH /api/workspace
 GET /api/workspace/tax-codes|POST /api/workspace/tax-codes
 GET /api/workspace/members|POST /api/workspace/members

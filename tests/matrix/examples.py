@@ -182,6 +182,14 @@ HOUSE: dict[str, Made] = {
     "proofs.head": _at(),
     "proofs.inclusion": lambda it: Example(query={"seq": str(it.own.seq)}),
     "proofs.growth": lambda it: Example(query={"since": "1"}),
+    "audit_log.browse": _at(),
+    "audit_log.search": lambda it: Example(query={"q": "Acme"}),
+    "audit_log.user_activity": lambda it: Example(
+        {"user_id": str(it.principals.people["auditor"].id)}
+    ),
+    "audit_log.my_activity": _at(),
+    "audit_statistics.statistics": _at(),
+    "compliance.report": _at(),
     "audit.history": lambda it: Example(
         {"resource_type": "client", "resource_id": it.own.client_id}
     ),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from zeroinvoice.domain.access_day import AccessDay
 from zeroinvoice.domain.account import Account
 from zeroinvoice.domain.activity import ActivityMarker, Tracking
 from zeroinvoice.domain.api_key import ApiKey
@@ -24,6 +25,7 @@ from zeroinvoice.domain.workspace import Workspace
 from zeroinvoice.kernel.facts import Event, Former, State, events_of
 
 KINDS: dict[str, type[State[Any]]] = {
+    "access_day": AccessDay,
     "account": Account,
     "activity_marker": ActivityMarker,
     "api_key": ApiKey,

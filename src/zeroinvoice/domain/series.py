@@ -264,6 +264,12 @@ class NumberSeries(State[NumberEvent]):
                 _taken(chosen, "It was given before.")
             yield NumberChosen(chosen, sequence, bucket, form, document, issued_on)
 
+    def follows(self, event: NumberEvent) -> bool:
+        """Whether this could come next: nothing skipped but by hand, and nothing given twice."""
+        if isinstance(event, NumberTaken):
+            return event.sequence == self._top(event.bucket, event.form) + 1
+        return self._is_free(event.sequence, event.bucket, event.form)
+
     def upcoming(
         self, issued_on: date, rules: Numbering, *, client: str = "", series: str = ""
     ) -> str:

@@ -11,9 +11,12 @@ from litestar.di import NamedDependency
 
 from zeroinvoice.domain.principal import Asking, Principal, not_permitted
 from zeroinvoice.domain.workspace import Workspace
+from zeroinvoice.http.access_log import AccessLog, Verb
 from zeroinvoice.http.bodies import check_text
 from zeroinvoice.http.edge import told
+from zeroinvoice.http.origins import origin_of
 from zeroinvoice.http.routes import permissions
+from zeroinvoice.kernel.facts import Origin
 from zeroinvoice.kernel.refusals import BadInput
 from zeroinvoice.readside.reader import Books, Reader, instant, not_yet
 
@@ -34,6 +37,7 @@ class RequestReader(Reader):
         now: datetime,
         request: Request[Any, Any, Any],
         admitted: Callable[[Asking], None] = lambda _: None,
+        accesses: AccessLog | None = None,
     ) -> None:
         for name, value in request.query_params.multi_items():
             check_text(value, f"?{name}")
@@ -44,6 +48,7 @@ class RequestReader(Reader):
         as_of = request.query_params.get("as_of")
         self.as_of_day = _day(as_of) if as_of and request.route_handler.opt.get(BY_DAY) else None
         self._told = told(request.scope)
+        self._request, self._accesses = request, accesses
         self._needed, self._admitted = permissions(request.route_handler), admitted
         super().__init__(
             books,
@@ -65,6 +70,19 @@ class RequestReader(Reader):
     def follows_more(self) -> None:
         """Say that the answer may change without a new version, so it is never "not modified"."""
         self._told.whole = True
+
+    @property
+    def origin(self) -> Origin:
+        """Who asks, from where and why."""
+        return origin_of(self._request, self.principal.actor)
+
+    def on_record(self, verb: Verb) -> None:
+        """Put on record what is read here, as an access of whoever asks.
+
+        Call it last: the answer may only be given once this has returned.
+        """
+        assert self._accesses is not None, "nothing that this reader shows goes on record"
+        self._accesses.record(self.principal, self.origin, verb)
 
     @property
     def workspace(self) -> Workspace:

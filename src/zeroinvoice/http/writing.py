@@ -11,11 +11,12 @@ from litestar.di import NamedDependency
 
 from zeroinvoice.domain.principal import Asking, Principal, not_permitted
 from zeroinvoice.domain.roles import Permission
-from zeroinvoice.http.edge import request_id, told
+from zeroinvoice.http.edge import told
+from zeroinvoice.http.origins import origin_of
 from zeroinvoice.http.routes import permissions
 from zeroinvoice.journal.committer import Command, Committer, Key
 from zeroinvoice.kernel.desk import Desk
-from zeroinvoice.kernel.facts import HOUSE, Actor, Event, Origin, State
+from zeroinvoice.kernel.facts import HOUSE, Actor, Event, State
 from zeroinvoice.kernel.refusals import BadInput
 
 S = TypeVar("S", bound=State[Any])
@@ -100,7 +101,7 @@ class Writer:
 
         command = Command(
             tenant,
-            self._origin(),
+            origin_of(request, principal.actor if principal else Actor("anonymous")),
             decision,
             wants=places,
             guard=guard,
@@ -114,19 +115,6 @@ class Writer:
         if isinstance(first, State):
             answer.version = first.version
         return done.answer  # type: ignore[no-any-return]
-
-    def _origin(self) -> Origin:
-        headers = self._request.headers
-        by = self._principal.actor if self._principal else Actor("anonymous")
-        reason = headers.get("x-reason")
-        client = self._request.client
-        return Origin(
-            by,
-            request_id(self._request.scope),
-            ip=client.host if client else None,
-            agent=(headers.get("user-agent") or "")[:200] or None,
-            reason=reason[:500] if reason else None,
-        )
 
     async def _key(self, bound: tuple[str, ...]) -> Key | None:
         request = self._request

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 from uuid import UUID
 
 import msgspec
@@ -46,23 +47,36 @@ class SignedHead(Value):
         """
         if keys and self.key not in keys:
             raise Broken(self.head.position, "this head was signed with a key that is not yours")
-        try:
-            public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(self.key))
-            public.verify(bytes.fromhex(self.signature), self.head.text())
-        except (ValueError, InvalidSignature):
-            raise Broken(self.head.position, "the signature of this head is not good") from None
+        if not is_signed(self.head.text(), self.key, self.signature):
+            raise Broken(self.head.position, "the signature of this head is not good")
         return self.head
+
+
+def is_signed(text: bytes, key: str, signature: str) -> bool:
+    """Whether a text was signed with the key that this public one belongs to; both hexadecimal."""
+    try:
+        public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(key))
+        public.verify(bytes.fromhex(signature), text)
+    except (ValueError, InvalidSignature):
+        return False
+    return True
 
 
 class Signer:
     """Signs heads with a key that is derived from the installation's, so none is stored."""
 
     def __init__(self, keyring: Keyring) -> None:
-        self._key = Ed25519PrivateKey.from_private_bytes(keyring.key("journal-heads"))
-        self.public = self._key.public_key().public_bytes_raw().hex()
+        keys = [Ed25519PrivateKey.from_private_bytes(it) for it in keyring.keys("journal-heads")]
+        self._key = keys[0]
+        self.known = tuple(it.public_key().public_bytes_raw().hex() for it in keys)
+        """The public keys by which heads are ours, of former keys of the installation too."""
+        self.public = self.known[0]
 
     def sign(self, head: Head) -> SignedHead:
-        return SignedHead(head, self.public, self._key.sign(head.text()).hex())
+        return SignedHead(head, self.public, self.signature(head.text()))
+
+    def signature(self, text: bytes) -> str:
+        return self._key.sign(text).hex()
 
 
 class Growing:
@@ -116,6 +130,15 @@ def against(rows: Iterable[Row], heads: Sequence[Head]) -> Iterator[Row]:
             why = f"{head.size} facts were signed for, and {size} are here"
             raise Broken(growing.position + 1, why)
         hold(head)
+
+
+def heads_in(folder: Path, tenant: UUID) -> list[SignedHead]:
+    """A tenant's heads among the files that the witness leaves. Raises `Broken` as `read_heads`."""
+    mark, found = str(tenant).encode(), list[SignedHead]()
+    for path in sorted(folder.glob("*.jsonl")):
+        with path.open("rb") as file:
+            found += read_heads(line for line in file if mark in line)
+    return [it for it in found if it.head.tenant == tenant]
 
 
 def read_heads(lines: Iterable[bytes]) -> list[SignedHead]:

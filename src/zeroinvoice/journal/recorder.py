@@ -38,6 +38,9 @@ COLUMNS = "position, tenant_id, stream, version, topic, state, hash"
 LOCK = f"SELECT pg_advisory_xact_lock({ORDER_LOCK})"
 HEAD = "SELECT coalesce(max(position), 0) FROM facts"
 SINCE = f"SELECT {COLUMNS} FROM facts WHERE position > %s ORDER BY position LIMIT %s"
+CHAIN = (  # a tenant's facts, a part at a time
+    f"SELECT {COLUMNS} FROM facts WHERE tenant_id = %s AND position > %s ORDER BY position LIMIT %s"
+)
 STREAM = f"SELECT {COLUMNS} FROM facts WHERE stream = %s ORDER BY version"
 ELSEWHERE = (  # how many positions between two have their facts in another journal
     "SELECT coalesce(sum(last - first + 1), 0)::bigint FROM elsewhere"

@@ -18,7 +18,7 @@ from sqlalchemy import Select, Table, select
 from zeroinvoice.journal.application import Journal
 from zeroinvoice.journal.fence import within
 from zeroinvoice.journal.mapper import GENESIS, FactMapper
-from zeroinvoice.journal.recorder import NEWER, RECONNECT
+from zeroinvoice.journal.recorder import CHAIN, NEWER, RECONNECT, Row
 from zeroinvoice.journal.schema import AWAY
 from zeroinvoice.kernel.clock import local_day
 from zeroinvoice.kernel.facts import Fact, State, folded
@@ -32,6 +32,7 @@ S = TypeVar("S", bound=State[Any])
 V = TypeVar("V")
 Place = tuple[UUID, UUID]
 
+PART = 1_000  # facts of a chain in memory at a time
 CACHED = 20_000  # states kept in memory
 LONGEST = 6.0  # seconds from when a read was asked for to its answer, whatever the database does
 FOR_CONNECTION = 2.0  # of them, in which a connection must be had
@@ -48,7 +49,7 @@ LINKS = (  # the hash of some facts, and that of the tenant's fact before each
     " AND b.position < f.position ORDER BY b.position DESC LIMIT 1)"
     " FROM facts f WHERE f.position = ANY(%b::bigint[]) AND f.tenant_id = %s"
 )
-CHAIN = (  # the hashes of a tenant's first facts
+HASHES = (  # the hashes of a tenant's first facts
     "SELECT position, hash FROM facts WHERE tenant_id = %s ORDER BY position LIMIT %s"
 )
 CHECKPOINTS = "SELECT name, generation, position, shape FROM checkpoints WHERE name = ANY(%s)"
@@ -248,12 +249,36 @@ class Reader:
             )
         return {row[0]: (bytes(row[1]), bytes(row[2] or GENESIS)) for row in found.fetchall()}
 
-    def chain(self, most: int) -> list[tuple[int, bytes]]:
+    def hashes(self, most: int) -> list[tuple[int, bytes]]:
         """The position and the hash of the tenant's first facts, at most so many."""
         self._enter()
         with self.books.within(self.tenant, self._asked_at) as connection:
-            found = connection.execute(CHAIN, [self.tenant, most], prepare=True, binary=True)
+            found = connection.execute(HASHES, [self.tenant, most], prepare=True, binary=True)
         return [(position, bytes(kept)) for position, kept in found.fetchall()]
+
+    def chain(self) -> Iterator[Row]:
+        """All the tenant's facts as they are stored; each part is read in a time of its own."""
+        self._enter()
+        position = 0
+        while True:
+            with self.books.within(self.tenant) as connection:
+                asked = [self.tenant, position, PART]
+                found = connection.execute(CHAIN, asked, prepare=True, binary=True)
+            rows = found.fetchall()
+            yield from rows
+            if len(rows) < PART:
+                return
+            position = rows[-1][0]
+
+    def anew(self, min_position: int = 0) -> "Reader":
+        """A reader of the same rows whose time begins now, for what is handed out bit by bit.
+
+        Ask for it once this one has let the caller in.
+        """
+        self._enter()
+        return Reader(
+            self.books, self.tenant, self.now, min_position=min_position, as_of=self.as_of
+        )
 
     # Many things, from a projection
 

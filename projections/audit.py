@@ -50,6 +50,7 @@ audit = read_table(
 it = audit.c
 Index("audit_by_position", it.tenant_id, it.position)
 Index("audit_by_resource", it.tenant_id, it.resource_id, it.position)
+Index("audit_by_time", it.tenant_id, it.at, it.position)
 Index("audit_by_actor", it.tenant_id, it.actor_id, it.position)
 
 # Fold
@@ -78,7 +79,7 @@ def project(rows: Rows, fact: Fact) -> None:
     )
 
 
-projector = Projector("audit", 2, (audit,), project)
+projector = Projector("audit", 3, (audit,), project)
 
 # Views
 
@@ -158,6 +159,17 @@ def _rows(reader: Reader) -> Select[Any]:
     """The tenant's entries, up to `as_of` when the request names an instant."""
     rows = reader.mine(audit, *(it[name] for name in _Row.__struct_fields__))
     return rows if reader.as_of is None else rows.where(it.at <= reader.as_of)
+
+
+def position_of(reader: Reader) -> int:
+    """The position a report answers for: every fact up to it is in what was read.
+
+    At an instant it is that of the last fact recorded by then. To be asked after reading.
+    """
+    if reader.as_of is None:
+        return reader.reached or 0
+    last = reader.mine(audit, it.position).where(it.at <= reader.as_of)
+    return reader.scalar(last.order_by(it.at.desc(), it.position.desc()).limit(1)) or 0
 
 
 def entries(reader: Reader, rows: Sequence[_Row]) -> list[AuditEntry]:
@@ -262,7 +274,7 @@ Until = Annotated[datetime | None, QueryParameter(name="to", description="record
 SORTS = {"seq": it.position}
 
 
-@get("/audit/logs", may="audit:read")
+@get("/audit/logs", may="audit:read", as_of="instant")
 def browse(
     reader: Reading,
     listing: Listing,
@@ -305,7 +317,11 @@ def browse(
     return Page(items, found_page.next_cursor, found_page.total)
 
 
-@get("/audit/resource/{resource_type:str}/{resource_id:uuid}/history", may="audit:read")
+@get(
+    "/audit/resource/{resource_type:str}/{resource_id:uuid}/history",
+    may="audit:read",
+    as_of="instant",
+)
 def history(
     resource_type: FromPath[str],
     resource_id: FromPath[UUID],

@@ -56,8 +56,8 @@ def browse(reader: Reading) -> Page[MemberView]:
     workspace, now = reader.state(Workspace, reader.tenant), reader.as_of or reader.now
     reader.follows_more()  # names are the users' own
     ids = [*workspace.membership.members, *workspace.membership.invitations]
-    reader.states([(User, id) for id in ids])
-    views = [MemberView.of(workspace, id, reader.find(User, id), now) for id in ids]
+    reader.recall([(User, id) for id in ids])
+    views = [MemberView.of(workspace, id, reader.then(User, id), now) for id in ids]
     return Page(sorted(views, key=lambda it: (it.status != "active", it.since, it.id)))
 
 

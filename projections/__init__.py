@@ -15,6 +15,7 @@ from projections import (
     invoices,
     members,
     merges,
+    payment_ledger,
     payment_summary,
     payments,
     receivables,
@@ -24,6 +25,7 @@ from projections import (
 projectors = (
     invoices.projector,
     payments.projector,
+    payment_ledger.projector,
     credits.projector,
     clients.projector,
     client_ledger.projector,

@@ -256,9 +256,7 @@ def _compared(reader: Reader, kind: str, id: UUID, asked: str) -> Comparison:
     if match is None:
         raise BadInput("Compare two versions such as v3..v7.", pointer="?compare")
     earlier, later = sorted(map(int, match.groups()))
-    facts = reader.histories([(id, 1, later)])[id]
-    if reader.as_of is not None:
-        facts = [fact for fact in facts if fact.at <= reader.as_of]
+    facts = list(filter(reader.knows, reader.histories([(id, 1, later)])[id]))
     if len(facts) < later:
         raise Invalid(
             f"There is no version {later}; the latest is {len(facts)}.", code="unknown_version"

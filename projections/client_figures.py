@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 from litestar.params import FromPath, FromQuery, QueryParameter
+from msgspec import UNSET, UnsetType
 
 from projections.audit import position_of
 from projections.client_figures_derived import of_all, of_currency
@@ -67,7 +68,7 @@ class ClientFigures(Value, kw_only=True):
     first_invoice_at: datetime | None
     last_invoice_at: datetime | None
     last_payment_at: datetime | None
-    explained: Explained | None  # by figure and currency, such as outstanding.EUR; on request
+    explained: Explained | UnsetType  # by figure and currency, such as outstanding.EUR; on request
 
 
 class Period(Value):
@@ -132,7 +133,7 @@ def figures(
         first_invoice_at=min(sent, default=None),
         last_invoice_at=max(sent, default=None),
         last_payment_at=max((at for it in found.values() for at in _paid_at(it)), default=None),
-        explained=None,
+        explained=UNSET,
     )
 
 

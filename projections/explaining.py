@@ -1,19 +1,22 @@
 """Explaining: the derivation of a number as an answer shows it, each fact by its name."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from litestar.params import QueryParameter
 
 from zeroinvoice.domain import KIND_OF
-from zeroinvoice.domain.derivation import Derivation, Part, Term
-from zeroinvoice.kernel.facts import Fact
+from zeroinvoice.domain.derivation import Derivation, Part, Term, steps
+from zeroinvoice.domain.workspace import Workspace
+from zeroinvoice.kernel.clock import local_day
+from zeroinvoice.kernel.facts import Fact, State
 from zeroinvoice.kernel.value import Value
 from zeroinvoice.readside.reader import Reader
 
+S = TypeVar("S", bound=State[Any])
 Explain = Annotated[bool, QueryParameter(description="say beside each number how it comes about")]
 BUSINESS_DAYS = ("received_on", "applied_on", "refunded_on", "issued_on", "issue_date")
 
@@ -60,6 +63,27 @@ def shown(reader: Reader, found: Mapping[str, Derivation]) -> Explained:
     wanted = {part.seq for it in found.values() for part in it.parts}
     facts = reader.recorded(sorted(wanted)) if wanted else {}
     return {name: _shown(it, facts) for name, it in found.items()}
+
+
+def moves(
+    reader: Reader, kind: type[S], facts: Iterable[Fact], number: Callable[[S], Decimal]
+) -> Iterator[Part]:
+    """By how much each fact of one stream moved a number of its state."""
+    zone_name = reader.then(Workspace, reader.tenant).settings.time_zone
+    after = []
+    state: State[Any] = kind()
+    for fact in facts:
+        state = state.told(fact.event, fact.at)
+        assert isinstance(state, kind)
+        after.append((fact.position, _day(fact, zone_name), number(state)))
+    return steps(after)
+
+
+def _day(fact: Fact, zone_name: str) -> date:
+    """The business day of a fact, or else the one on which it was recorded."""
+    named = (getattr(fact.event, name, None) for name in BUSINESS_DAYS)
+    day: date | None = next((it for it in named if it is not None), None)
+    return day or local_day(fact.at, zone_name)
 
 
 def _shown(it: Derivation, facts: Mapping[int, Fact]) -> DerivationView:

@@ -20,7 +20,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from projections.balances_derived import due_on
 from projections.clients import client_of, owner_of
+from projections.explaining import Explain, shown
 from projections.invoices import aware
 from projections.owners import belongs, count, follow, moved, owners
 from projections.payment_view import PaidTotal, PaymentView
@@ -419,11 +421,12 @@ def of_client(
 
 
 @get("/payments/invoice/{invoice_id:uuid}/total", may="payments:read")
-def total(invoice_id: FromPath[UUID], reader: Reading) -> PaidTotal:
+def total(invoice_id: FromPath[UUID], reader: Reading, explain: Explain = False) -> PaidTotal:
     """Show what is paid and what is due on an invoice, now or at `as_of`."""
     invoice = reader.state(Invoice, invoice_id)
     invoice.assert_there()
-    return PaidTotal.of(invoice)
+    view = PaidTotal.of(invoice)
+    return view.but(explained=shown(reader, due_on(reader, invoice))) if explain else view
 
 
 routes = [browse, search, show, of_invoice, of_client, total]

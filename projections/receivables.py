@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from litestar.params import FromPath, FromQuery, QueryParameter
+from msgspec import UNSET, UnsetType
 
 from projections.audit import position_of
 from projections.client_ledger import receivables_of
@@ -115,7 +116,7 @@ class CurrencyReceivables(Value, kw_only=True):
     dso: DsoView
     trend: list[MonthView]  # twelve, the oldest first
     apart: ApartView
-    explained: Explained | None  # only on request
+    explained: Explained | UnsetType  # only on request
 
 
 class CreditLimit(Value):
@@ -216,7 +217,7 @@ def owed(reader: RequestReader, it: Receivables, asked: Question) -> CurrencyRec
         ),
         explained=shown(reader, derived(it, day, asked.scale, asked.basis))
         if asked.explain
-        else None,
+        else UNSET,
     )
 
 

@@ -185,9 +185,13 @@ class Reader:
         place = (self.tenant, id)
         then = self._past.get(place)
         if then is None:
-            then = folded(kind, id, (f for f in self.history(id) if f.at <= self.as_of))
+            then = folded(kind, id, filter(self.knows, self.history(id)))
             self._past[place] = then
         return then if isinstance(then, kind) else kind(id=id)
+
+    def knows(self, fact: Fact) -> bool:
+        """Whether a fact had been recorded at `as_of`."""
+        return self.as_of is None or fact.at <= self.as_of
 
     def recall(self, wanted: Sequence[tuple[type[State[Any]], UUID]]) -> None:
         """Read several streams of the tenant in one query, for `then` to be asked of each."""
@@ -197,8 +201,7 @@ class Reader:
         kinds = {id: kind for kind, id in wanted if (self.tenant, id) not in self._past}
         found = self.histories([(id, 1, LAST) for id in kinds])
         for id, facts in found.items():
-            then = folded(kinds[id], id, (fact for fact in facts if fact.at <= self.as_of))
-            self._past[(self.tenant, id)] = then
+            self._past[(self.tenant, id)] = folded(kinds[id], id, filter(self.knows, facts))
 
     def find(self, kind: type[S], id: UUID, *, tenant: UUID | None = None) -> S:
         """A stream's state now, blank when nothing is recorded on it."""

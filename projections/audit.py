@@ -7,8 +7,10 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from litestar.params import FromPath, FromQuery, QueryParameter
+from msgspec import UNSET, UnsetType
 from sqlalchemy import BigInteger, DateTime, Integer, Select, Text, Uuid, or_
 
+from projections.audit_blame import Blamed, blamed
 from projections.audit_changes import Change, changes, event_fields, label, text_of
 from zeroinvoice.domain import KIND_OF, KINDS
 from zeroinvoice.http.paging import Listing
@@ -124,6 +126,19 @@ class Comparison(Value):
     changes: list[Change]
 
 
+class BlameView(Value):
+    """A field as it stands, and the fact that set it."""
+
+    path: str  # such as content.lines.0.unit_price
+    value: Any  # null where it was cleared
+    seq: int
+    version: int
+    at: datetime
+    actor: AuditActor
+    action: str
+    reason: str | None
+
+
 class ResourceHistory(Value):
     """A resource's versions, oldest first."""
 
@@ -132,6 +147,7 @@ class ResourceHistory(Value):
     next_cursor: str | None
     total: int | None
     compare: Comparison | None
+    blame: list[BlameView] | UnsetType = UNSET  # of every field that was ever set; on request
 
 
 class _Row(Value):
@@ -187,11 +203,10 @@ def _entry(
     link: tuple[bytes, bytes],
     names: dict[UUID, str | None],
 ) -> AuditEntry:
-    known = row.actor_kind in KINDS
     return AuditEntry(
         seq=row.position,
         at=row.at,
-        actor=AuditActor(row.actor_kind, row.actor_id if known else None, names.get(row.actor_id)),
+        actor=_actor_view(row.actor_kind, row.actor_id, names),
         action=row.action,
         resource=AuditResource(row.resource_type, row.resource_id, label),
         version=row.version,
@@ -265,6 +280,40 @@ def _compared(reader: Reader, kind: str, id: UUID, asked: str) -> Comparison:
     return Comparison(earlier, later, changes(*states))
 
 
+def _blame(reader: Reader, kind: str, id: UUID) -> list[BlameView]:
+    """Who set each field, when and why. Raises `Invalid` for a stream that is too long."""
+    found = reader.histories([(id, 1, LONGEST_FOLD + 1)])[id]
+    facts = list(filter(reader.knows, found))
+    if len(facts) > LONGEST_FOLD:
+        raise Invalid(
+            f"It has more than {LONGEST_FOLD} versions, too many to tell who set each field; "
+            "ask for an earlier instant with as_of.",
+            code="history_too_long",
+            longest=LONGEST_FOLD,
+        )
+    fields = blamed(KINDS[kind], id, facts)
+    names = _names(reader, {(it.by.origin.by.kind, it.by.origin.by.id) for it in fields})
+    return [_blame_view(it, names) for it in fields]
+
+
+def _blame_view(it: Blamed, names: dict[UUID, str | None]) -> BlameView:
+    fact, actor = it.by, it.by.origin.by
+    return BlameView(
+        path=it.path,
+        value=it.value,
+        seq=fact.position,
+        version=fact.version,
+        at=fact.at,
+        actor=_actor_view(actor.kind, actor.id, names),
+        action=type(fact.event).__name__,
+        reason=fact.origin.reason,
+    )
+
+
+def _actor_view(kind: str, id: UUID, names: dict[UUID, str | None]) -> AuditActor:
+    return AuditActor(kind, id if kind in KINDS else None, names.get(id))
+
+
 # Routes
 
 Since = Annotated[datetime | None, QueryParameter(name="from", description="recorded since")]
@@ -326,8 +375,14 @@ def history(
     reader: Reading,
     listing: Listing,
     compare: FromQuery[str | None] = None,
+    blame: FromQuery[bool] = False,
 ) -> ResourceHistory:
-    """List a resource's versions with what each changed; `compare=v3..v7` sets two side by side."""
+    """List a resource's versions with what each changed.
+
+    `compare=v3..v7` sets two side by side. `blame=1` says of every field as it stands, or stood
+    at `as_of`, who set it, when, by which fact and why; an element of a list is followed to
+    wherever it moves.
+    """
     kind = _kind(resource_type)
     rows = _rows(reader).where(it.resource_id == resource_id, it.resource_type == kind)
     asked = Paging(listing.limit, listing.cursor, listing.sort or "seq", listing.include_total)
@@ -341,6 +396,7 @@ def history(
         found.next_cursor,
         found.total,
         _compared(reader, kind, resource_id, compare) if compare else None,
+        _blame(reader, kind, resource_id) if blame else UNSET,
     )
 
 

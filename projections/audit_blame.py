@@ -101,12 +101,12 @@ def _id(item: Any) -> tuple[str, str] | None:
 
 
 def _all(value: Any, fact: Fact) -> Any:
-    """All of a value is of one fact, but for what it leaves open."""
+    """All of a value is of one fact, but for what it leaves open; `changes` has it so, too."""
     if isinstance(value, dict) and value:
         return {name: _all(item, fact) for name, item in value.items()}
     if isinstance(value, list) and value:
         return [_all(item, fact) for item in value]
-    return None if value in EMPTY else fact
+    return None if value in (EMPTY if fact.version == 1 else (None,)) else fact
 
 
 def _facts(value: Any, blame: Any) -> Iterator[Fact | None]:

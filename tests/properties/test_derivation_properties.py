@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from projections.client_figures import Period, derived
+from projections.client_figures import Period, derived, figures
 from projections.receivables import Question, owed
 from projections.receivables_derived import derived as derived_of
 from zeroinvoice.domain.aging import Scale
@@ -124,8 +124,6 @@ def test_a_clients_figures_are_what_their_parts_add_up_to(
     books: dict[str, Receivables], one: date, other: date
 ) -> None:
     """Row 10, A3-8: exact per currency; of a quotient the parts are its terms."""
-    from projections.client_figures import figures
-
     found = {code: it.but(currency=code) for code, it in books.items()}
     period = Period(min(one, other), max(one, other))
     anybody: Any = _Nobody()

@@ -19,6 +19,7 @@ from projections import (
     invoices,
     members,
     merges,
+    payment_ledger,
     payment_summary,
     payments,
     proofs,
@@ -29,6 +30,7 @@ from projections import (
 projectors = (
     invoices.projector,
     payments.projector,
+    payment_ledger.projector,
     credits.projector,
     clients.projector,
     client_ledger.projector,

@@ -334,7 +334,7 @@ Lang = Annotated[str | None, QueryParameter(max_length=35, description="of the t
 AcceptLanguage = Annotated[str | None, HeaderParameter(name="Accept-Language")]
 
 
-@get("/activity", may="activity:read")
+@get("/activity", may="activity:read", as_of="never")
 def browse(
     reader: Reading,
     limit: Limit = LIMIT,
@@ -386,7 +386,7 @@ def _feed(
     )
 
 
-@get("/activity/ws-stats", may="activity:read")
+@get("/activity/ws-stats", may="activity:read", as_of="never")
 async def ws_stats(reader: Reading, parts: Sharing) -> StreamStats:
     """Count the live connections of the workspace at the process that answers."""
     user = await to_thread.run_sync(_whose, reader)

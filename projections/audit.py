@@ -7,8 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from litestar.params import FromPath, FromQuery
+from msgspec import UNSET, UnsetType
 from sqlalchemy import BigInteger, DateTime, Integer, Select, Text, Uuid
 
+from projections.audit_blame import Blamed, blamed
 from projections.audit_changes import Change, changes, effective_on, event_fields, label, text_of
 from projections.audit_readings import put_on_record
 from zeroinvoice.domain import KIND_OF, KINDS
@@ -50,9 +52,9 @@ audit = read_table(
     key=Column("position", BigInteger, primary_key=True),
 )
 it = audit.c
-Index("audit_by_time", it.tenant_id, it.at)
 Index("audit_by_position", it.tenant_id, it.position)
 Index("audit_by_resource", it.tenant_id, it.resource_id, it.position)
+Index("audit_by_time", it.tenant_id, it.at, it.position)
 Index("audit_by_actor", it.tenant_id, it.actor_id, it.position)
 
 # Fold
@@ -127,6 +129,19 @@ class Comparison(Value):
     changes: list[Change]
 
 
+class BlameView(Value):
+    """A field as it stands, and the fact that set it."""
+
+    path: str  # such as content.lines.0.unit_price
+    value: Any  # null where it was cleared
+    seq: int
+    version: int
+    at: datetime
+    actor: AuditActor
+    action: str
+    reason: str | None
+
+
 class ResourceHistory(Value):
     """A resource's versions, oldest first."""
 
@@ -135,6 +150,7 @@ class ResourceHistory(Value):
     next_cursor: str | None
     total: int | None
     compare: Comparison | None
+    blame: list[BlameView] | UnsetType = UNSET  # of every field that was ever set; on request
 
 
 class AuditRow(Value):
@@ -170,6 +186,17 @@ def rows_of(reader: Reader) -> Select[Any]:
     """The tenant's entries, up to `as_of` when the request names an instant."""
     rows = reader.mine(audit, *(it[name] for name in AuditRow.__struct_fields__))
     return rows if reader.as_of is None else rows.where(it.at <= reader.as_of)
+
+
+def position_of(reader: Reader) -> int:
+    """The position a report answers for: every fact up to it is in what was read.
+
+    At an instant it is that of the last fact recorded by then. To be asked after reading.
+    """
+    if reader.as_of is None:
+        return reader.reached or 0
+    last = reader.mine(audit, it.position).where(it.at <= reader.as_of)
+    return reader.scalar(last.order_by(it.at.desc(), it.position.desc()).limit(1)) or 0
 
 
 def entries(reader: Reader, rows: Sequence[AuditRow]) -> list[AuditEntry]:
@@ -266,9 +293,7 @@ def _compared(reader: Reader, kind: str, id: UUID, asked: str) -> Comparison:
     if match is None:
         raise BadInput("Compare two versions such as v3..v7.", pointer="?compare")
     earlier, later = sorted(map(int, match.groups()))
-    facts = reader.histories([(id, 1, later)])[id]
-    if reader.as_of is not None:
-        facts = [fact for fact in facts if fact.at <= reader.as_of]
+    facts = list(filter(reader.knows, reader.histories([(id, 1, later)])[id]))
     if len(facts) < later:
         raise Invalid(
             f"There is no version {later}; the latest is {len(facts)}.", code="unknown_version"
@@ -277,20 +302,60 @@ def _compared(reader: Reader, kind: str, id: UUID, asked: str) -> Comparison:
     return Comparison(earlier, later, changes(*states))
 
 
+def _blame(reader: Reader, kind: str, id: UUID) -> list[BlameView]:
+    """Who set each field, when and why. Raises `Invalid` for a stream that is too long."""
+    found = reader.histories([(id, 1, LONGEST_FOLD + 1)])[id]
+    facts = list(filter(reader.knows, found))
+    if len(facts) > LONGEST_FOLD:
+        raise Invalid(
+            f"It has more than {LONGEST_FOLD} versions, too many to tell who set each field; "
+            "ask for an earlier instant with as_of.",
+            code="history_too_long",
+            longest=LONGEST_FOLD,
+        )
+    fields = blamed(KINDS[kind], id, facts)
+    who = actors(reader, [(it.by.origin.by.kind, it.by.origin.by.id) for it in fields])
+    return [_blame_view(it, who) for it in fields]
+
+
+def _blame_view(it: Blamed, who: dict[tuple[str, UUID], AuditActor]) -> BlameView:
+    fact, actor = it.by, it.by.origin.by
+    return BlameView(
+        path=it.path,
+        value=it.value,
+        seq=fact.position,
+        version=fact.version,
+        at=fact.at,
+        actor=who[actor.kind, actor.id],
+        action=type(fact.event).__name__,
+        reason=fact.origin.reason,
+    )
+
+
 # Routes
 
 SORTS = {"seq": it.position}
 
 
-@get("/audit/resource/{resource_type:str}/{resource_id:uuid}/history", may="audit:read")
+@get(
+    "/audit/resource/{resource_type:str}/{resource_id:uuid}/history",
+    may="audit:read",
+    as_of="instant",
+)
 def history(
     resource_type: FromPath[str],
     resource_id: FromPath[UUID],
     reader: Reading,
     listing: Listing,
     compare: FromQuery[str | None] = None,
+    blame: FromQuery[bool] = False,
 ) -> ResourceHistory:
-    """List a resource's versions with what each changed; `compare=v3..v7` sets two side by side."""
+    """List a resource's versions with what each changed.
+
+    `compare=v3..v7` sets two side by side. `blame=1` says of every field as it stands, or stood
+    at `as_of`, who set it, when, by which fact and why; an element of a list is followed to
+    wherever it moves.
+    """
     kind = kind_of(resource_type)
     rows = rows_of(reader).where(it.resource_id == resource_id, it.resource_type == kind)
     asked = Paging(listing.limit, listing.cursor, listing.sort or "seq", listing.include_total)
@@ -299,11 +364,12 @@ def history(
         raise Missing(f"There is no such {kind.replace('_', ' ')}.")
     items = entries(reader, found.items)
     both = _compared(reader, kind, resource_id, compare) if compare else None
+    fields = _blame(reader, kind, resource_id) if blame else UNSET
     put_on_record(
         reader, "resource_history", Question(resource_types=(kind,), resource_id=resource_id)
     )
     resource = AuditResource(kind, resource_id, items[-1].resource.label)
-    return ResourceHistory(resource, items, found.next_cursor, found.total, both)
+    return ResourceHistory(resource, items, found.next_cursor, found.total, both, fields)
 
 
 routes = [history]

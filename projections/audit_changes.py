@@ -16,6 +16,7 @@ from zeroinvoice.kernel.value import Value
 
 COVERED = "•••"
 EMPTY: tuple[Any, ...] = (None, [], {})
+Seen = dict[int, tuple[Any, Any]]  # by its id, a value and what it is as JSON
 TECHNICAL = frozenset({"id", "version", "created_at", "changed_at"})  # the entry says them itself
 
 # A field is covered by the words of its name, so that a new one is covered from its first day.
@@ -49,12 +50,12 @@ class Change(Value):
 
 def changes(before: State[Any], after: State[Any]) -> list[Change]:
     """What differs between two states of one stream."""
-    old, new = dict(_leaves(_public(before))), dict(_leaves(_public(after)))
+    old, new = dict(leaves(opened(before))), dict(leaves(opened(after)))
     if before.version == 0:
         old = {}  # what a blank state holds was never there
         new = {path: value for path, value in new.items() if value not in EMPTY}
     return [
-        Change(path, _shown(old.get(path)), _shown(new.get(path)))
+        Change(path, shown_value(old.get(path)), shown_value(new.get(path)))
         for path in sorted({*old, *new}, key=_in_order)
         if old.get(path) != new.get(path)
     ]
@@ -63,8 +64,8 @@ def changes(before: State[Any], after: State[Any]) -> list[Change]:
 def event_fields(event: Event) -> list[Change]:
     """What a fact says, for a stream that is too long to be folded for one entry."""
     return [
-        Change(path, None, _shown(value))
-        for path, value in _leaves(plain(event))
+        Change(path, None, shown_value(value))
+        for path, value in leaves(plain(event))
         if value not in EMPTY
     ]
 
@@ -133,18 +134,30 @@ def label(state: State[Any]) -> str | None:
     return None
 
 
-def plain(value: Any) -> Any:
-    """A value as JSON would show it, but with unset fields in it and secrets marked."""
+def plain(value: Any, seen: Seen | None = None) -> Any:
+    """A value as JSON would show it, but with unset fields in it and secrets marked.
+
+    What is `seen` already is not made again: states share most of what they hold.
+    """
+    if seen is None or not isinstance(value, msgspec.Struct):
+        return _plain(value, seen)
+    known = seen.get(id(value))
+    if known is None:
+        known = seen[id(value)] = (value, _plain(value, seen))  # kept, so its id stays its own
+    return known[1]
+
+
+def _plain(value: Any, seen: Seen | None) -> Any:
     match value:
         case msgspec.Struct():
             names = zip(value.__struct_encode_fields__, value.__struct_fields__, strict=True)
-            return {shown: _kept(shown, getattr(value, name)) for shown, name in names}
+            return {shown: _kept(shown, getattr(value, name), seen) for shown, name in names}
         case Mapping():
-            return {str(name): _kept(str(name), item) for name, item in value.items()}
+            return {str(name): _kept(str(name), item, seen) for name, item in value.items()}
         case list() | tuple():
-            return [plain(item) for item in value]
+            return [plain(item, seen) for item in value]
         case set() | frozenset():
-            return sorted((plain(item) for item in value), key=str)
+            return sorted((plain(item, seen) for item in value), key=str)
         case Enum():
             return value.value
         case Decimal():
@@ -161,21 +174,23 @@ class Secret(Value):
     of: Any
 
 
-def _kept(name: str, value: Any) -> Any:
+def _kept(name: str, value: Any, seen: Seen | None) -> Any:
     secret = not SECRET_WORDS.isdisjoint(name.lower().split("_"))
-    return Secret(plain(value)) if secret and value not in EMPTY else plain(value)
+    shown = plain(value, seen)
+    return Secret(shown) if secret and value not in EMPTY else shown
 
 
-def _shown(value: Any) -> Any:
+def shown_value(value: Any) -> Any:
     return COVERED if isinstance(value, Secret) else value
 
 
-def _public(state: State[Any]) -> dict[str, Any]:
-    fields: dict[str, Any] = plain(state)
+def opened(state: State[Any], seen: Seen | None = None) -> dict[str, Any]:
+    """What a state holds, but for what every entry says of itself."""
+    fields: dict[str, Any] = plain(state, seen)
     return {name: value for name, value in fields.items() if name not in TECHNICAL}
 
 
-def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Every single value in a nested one, with the way to it; an empty container is a value."""
     inner: Iterable[tuple[Any, Any]] = ()
     if isinstance(value, dict):
@@ -186,7 +201,7 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
         return
     for name, item in inner:
-        yield from _leaves(item, f"{path}.{name}" if path else str(name))
+        yield from leaves(item, f"{path}.{name}" if path else str(name))
 
 
 def _in_order(path: str) -> list[tuple[int, str]]:

@@ -26,7 +26,7 @@ Format = Annotated[
 ]
 
 
-@get("/audit/logs", may="audit:read", dependencies=ASKED)
+@get("/audit/logs", may="audit:read", as_of="instant", dependencies=ASKED)
 def browse(
     reader: Reading, listing: Listing, asked: AskedOf, parts: Sharing, format: Format = "json"
 ) -> Response[Page[AuditEntry]]:
@@ -37,7 +37,7 @@ def browse(
     return _answered(reader, "logs", asked, listing, parts, format)
 
 
-@get("/audit/search", may="audit:read", dependencies=ASKED)
+@get("/audit/search", may="audit:read", as_of="instant", dependencies=ASKED)
 def search(
     reader: Reading, listing: Listing, asked: AskedOf, parts: Sharing, format: Format = "json"
 ) -> Response[Page[AuditEntry]]:
@@ -47,7 +47,7 @@ def search(
     return _answered(reader, "search", asked, listing, parts, format)
 
 
-@get("/audit/user/{user_id:uuid}/activity", may="audit:read", dependencies=ASKED)
+@get("/audit/user/{user_id:uuid}/activity", may="audit:read", as_of="instant", dependencies=ASKED)
 def user_activity(
     user_id: FromPath[UUID], reader: Reading, listing: Listing, asked: AskedOf
 ) -> Page[AuditEntry]:
@@ -56,7 +56,7 @@ def user_activity(
     return _activity(reader, "user_activity", user_id, asked, listing)
 
 
-@get("/audit/my-activity", may="account", dependencies=ASKED)
+@get("/audit/my-activity", may="account", as_of="instant", dependencies=ASKED)
 def my_activity(reader: Reading, listing: Listing, asked: AskedOf) -> Page[AuditEntry]:
     """List what you did yourself, newest first."""
     return _activity(reader, "my_activity", reader.user, asked, listing)

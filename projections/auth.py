@@ -99,10 +99,11 @@ def me(reader: Reading) -> Me:
 
 def _in_use(reader: Reading, user: User) -> int:
     """Sessions that could still be renewed: a user knows only when they began."""
-    open = user.open_sessions(reader.now)
-    found = reader.states([(Session, it.id) for it in open])
-    given = (it.renewed_at for it in found if isinstance(it, Session))
-    return sum(at is not None and reader.now - at < IDLE for at in given)
+    now = reader.as_of or reader.now
+    open = user.open_sessions(now)
+    reader.recall([(Session, it.id) for it in open])
+    given = [reader.then(Session, it.id).renewed_at for it in open]
+    return sum(at is not None and now - at < IDLE for at in given)
 
 
 routes = [me]

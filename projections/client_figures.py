@@ -8,12 +8,17 @@ from uuid import UUID
 
 import msgspec
 from litestar.params import FromPath, FromQuery, QueryParameter
+from msgspec import UNSET, UnsetType
 
+from projections.audit import position_of
+from projections.client_figures_derived import of_all, of_currency
 from projections.client_ledger import receivables_of
 from projections.clients import client_of
+from projections.explaining import Explain, Explained, shown
 from zeroinvoice.domain.days_outstanding import month_start, ratio, simple
+from zeroinvoice.domain.derivation import Derivation
 from zeroinvoice.domain.receivable import Bill, Dated, Receivables
-from zeroinvoice.http.reading import Reading, RequestReader, check_day
+from zeroinvoice.http.reading import BusinessDay, Reading, RequestReader, check_day
 from zeroinvoice.http.routes import get
 from zeroinvoice.kernel.money import ZERO, text
 from zeroinvoice.kernel.refusals import BadInput
@@ -45,7 +50,9 @@ class ClientFigures(Value, kw_only=True):
     client_id: UUID
     start: date | None = msgspec.field(name="from")
     end: date = msgspec.field(name="to")
+    day: date | None = msgspec.field(name="date")  # the business day after which nothing counts
     known_at: datetime | None  # the instant up to which facts were taken; null for all
+    position: int  # of the last of these facts
     invoiced: dict[str, str]
     credit_notes: dict[str, str]  # that lower what was sold, by the day of issue
     collected: dict[str, str]
@@ -61,6 +68,7 @@ class ClientFigures(Value, kw_only=True):
     first_invoice_at: datetime | None
     last_invoice_at: datetime | None
     last_payment_at: datetime | None
+    explained: Explained | UnsetType  # by figure and currency, such as outstanding.EUR; on request
 
 
 class Period(Value):
@@ -68,20 +76,23 @@ class Period(Value):
 
     start: date
     end: date
+    day: date | None = None  # the business day that is asked about, if one is
 
     @classmethod
-    def asked(cls, reader: RequestReader, start: date | None, end: date | None) -> "Period":
-        """Raises `BadInput` for days out of order, of another age, or after `as_of`."""
-        day = reader.day
+    def asked(
+        cls, reader: RequestReader, start: date | None, end: date | None, on: date | None
+    ) -> "Period":
+        """Raises `BadInput` for days out of order, of another age, or after the day asked about."""
+        day, named = reader.day(on), on or reader.as_of_day
         last = end or day
         for name, given in (("from", start), ("to", end)):
             if given is not None:
                 check_day(given, f"?{name}")
         if start is not None and start > last:
             raise BadInput(f"The period would end on {last}, before it begins.", pointer="?from")
-        if reader.as_of_day is not None and last > day:
-            raise BadInput(f"The period would end after {day}, the as_of.", pointer="?to")
-        return cls(start or date.min, last)
+        if named is not None and last > day:
+            raise BadInput(f"The period would end after {day}, the day asked about.", pointer="?to")
+        return cls(start or date.min, last, named)
 
     def holds(self, day: date) -> bool:
         return self.start <= day <= self.end
@@ -91,7 +102,7 @@ class Period(Value):
 
 
 def figures(
-    client_id: UUID, found: dict[str, Receivables], period: Period, known_at: datetime | None
+    reader: RequestReader, client_id: UUID, found: dict[str, Receivables], period: Period
 ) -> ClientFigures:
     """A client's figures over a period, from what stands in each currency."""
     sold = {code: it.sold(period.end) for code, it in found.items()}
@@ -104,11 +115,13 @@ def figures(
         client_id=client_id,
         start=None if period.start == date.min else period.start,
         end=period.end,
-        known_at=known_at,
+        day=period.day,
+        known_at=reader.as_of,
+        position=position_of(reader),
         invoiced=_sums(codes, lambda code: _payable(sold[code], period)),
         credit_notes=_sums(codes, lambda code: _noted(found[code], period)),
         collected=_sums(codes, lambda code: found[code].collected(period.start, period.end)),
-        outstanding=_sums(codes, lambda code: _owed(found[code], period.end)),
+        outstanding=_sums(codes, lambda code: found[code].open(period.end)),
         overdue=_sums(codes, lambda code: _late(found[code], period.end)),
         credits_available=_sums(codes, lambda code: found[code].credit(period.end)),
         lifetime_value=_sums(codes, lambda code: found[code].collected(date.min, date.max)),
@@ -120,7 +133,20 @@ def figures(
         first_invoice_at=min(sent, default=None),
         last_invoice_at=max(sent, default=None),
         last_payment_at=max((at for it in found.values() for at in _paid_at(it)), default=None),
+        explained=UNSET,
     )
+
+
+def derived(found: dict[str, Receivables], period: Period) -> dict[str, Derivation]:
+    """How the figures come about."""
+    first, last = period.start, period.end
+    of_each: dict[str, Derivation] = {}
+    issued: list[Bill] = []
+    for it in found.values():
+        if it.sold(last) or _alive(it):
+            of_each |= of_currency(it, first, last, _dso(it, period), _days(it, period))
+            issued += [bill for bill in it.sold(last) if period.holds(bill.issue_date)]
+    return {**of_each, **of_all(found, issued, first, last, _days_to_pay(found, period))}
 
 
 def _sums(codes: list[str], of: Callable[[str], Decimal]) -> dict[str, str]:
@@ -140,19 +166,20 @@ def _noted(it: Receivables, period: Period) -> Decimal:
     return sum((note.amount for note in it.notes if period.holds(note.day)), ZERO)
 
 
-def _owed(it: Receivables, day: date) -> Decimal:
-    return sum((bill.open(day) for bill in it.bills), ZERO)
-
-
 def _late(it: Receivables, day: date) -> Decimal:
     return sum((bill.open(day) for bill in it.bills if bill.overdue(day)), ZERO)
 
 
-def _dso(it: Receivables, period: Period) -> Decimal | None:
+def _days(it: Receivables, period: Period) -> int:
+    """Of the period, or since the first invoice where it has no beginning."""
     first = min((bill.issue_date for bill in it.sold(period.end)), default=period.end)
     start = first if period.start == date.min else period.start
+    return (period.end - start).days + 1
+
+
+def _dso(it: Receivables, period: Period) -> Decimal | None:
     sales = it.sales(period.start, period.end, period.end)
-    return simple(_owed(it, period.end), sales, (period.end - start).days + 1)
+    return simple(it.open(period.end), sales, _days(it, period))
 
 
 def _days_to_pay(found: dict[str, Receivables], period: Period) -> Decimal | None:
@@ -201,25 +228,29 @@ def _paid_at(it: Receivables) -> list[datetime]:
 # Routes
 
 
-@get("/clients/{client_id:uuid}/analytics", may="clients:read", as_of_day=True)
+@get("/clients/{client_id:uuid}/analytics", may="clients:read", as_of="day")
 def analytics(
     client_id: FromPath[UUID],
     reader: Reading,
     start: Annotated[date | None, QueryParameter(name="from")] = None,
     end: Annotated[date | None, QueryParameter(name="to")] = None,
     currency: FromQuery[str | None] = None,
+    on: BusinessDay = None,
+    explain: Explain = False,
 ) -> ClientFigures:
     """Show what a client was invoiced, paid and owes; all of its time unless asked.
 
-    With a day as `as_of`, the period ends on it and nothing counts that is of a later day, by
-    what is known now; with an instant, the figures are those of the facts recorded by then.
+    There are two times. With a business day as `date`, the period ends on it and nothing counts
+    that is of a later day. With an instant as `as_of`, only facts recorded by then count;
+    without, all that is known now. A day as `as_of` is the same as `date`.
     """
     client = client_of(reader, client_id)
-    period = Period.asked(reader, start, end)
+    period = Period.asked(reader, start, end, on)
     found = receivables_of(reader, client.homes, currency)
-    if reader.as_of_day is not None:
-        found = {code: it.until(reader.as_of_day) for code, it in found.items()}
-    return figures(client.id, found, period, reader.as_of)
+    if period.day is not None:
+        found = {code: it.until(period.day) for code, it in found.items()}
+    it = figures(reader, client.id, found, period)
+    return it.but(explained=shown(reader, derived(found, period))) if explain else it
 
 
 routes = [analytics]

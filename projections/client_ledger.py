@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Boolean, Date, DateTime, Numeric, Text, Uuid, or_
+from sqlalchemy import BigInteger, Boolean, Date, DateTime, Numeric, Text, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from zeroinvoice.domain.credit import (
@@ -44,14 +44,12 @@ from zeroinvoice.kernel.facts import Fact
 from zeroinvoice.kernel.ids import named
 from zeroinvoice.kernel.money import ZERO, rounded
 from zeroinvoice.kernel.value import Value
+from zeroinvoice.readside.ledgers import stamps, standing
 from zeroinvoice.readside.projector import Projector
 from zeroinvoice.readside.rows import Rows
 from zeroinvoice.readside.tables import Column, Index, any_of, read_table
 
 # Tables
-#
-# An entry is never changed but to say since when it is gone: so what was known at an instant is
-# what had been entered by then and was not gone yet.
 
 entries = read_table(
     "client_figures",
@@ -63,9 +61,8 @@ entries = read_table(
     Column("currency", Text, nullable=False),
     Column("amount", Numeric, nullable=False),
     Column("day", Date),  # from which it counts; null: the day in the workspace's zone
-    Column("at", DateTime(timezone=True), nullable=False),
     Column("position", BigInteger, nullable=False),
-    Column("gone_at", DateTime(timezone=True)),
+    Column("seq", BigInteger, nullable=False),  # the fact that says the amount
     Column("in_money", Boolean, nullable=False, default=False),
     Column("expires_on", Date),  # of a credit
     Column("number", Text),  # of an invoice, as is what follows
@@ -75,6 +72,7 @@ entries = read_table(
     Column("promised_on", Date),
     Column("drafted_at", DateTime(timezone=True)),
     Column("sent_at", DateTime(timezone=True)),
+    *stamps(),
     key=Column("entry", Uuid, primary_key=True),
 )
 current = read_table(  # what holds of each invoice, payment and credit, and of each part of them
@@ -101,9 +99,10 @@ def project(rows: Rows, standing: Rows, fact: Fact) -> None:
         case InvoiceDrafted() as event:
             book.enter("invoice", id, id, part=id, drafted_at=fact.at, **_written(event))
         case InvoiceRevised() as event:
-            book.amend(id, **_written(event))
+            book.amend(id, seq=fact.position, **_written(event))
         case InvoiceSent(number=number, issue_date=issued, due_date=due):
-            book.amend(id, number=number, day=issued, due_date=due, sent_at=fact.at)
+            sent = {"sent_at": fact.at, "seq": fact.position}
+            book.amend(id, number=number, day=issued, due_date=due, **sent)
         case InvoiceAmended(handling=handling, due_date=due):
             book.amend(id, due_date=due, promised_on=handling.expected_payment_date)
         case InvoiceDiscarded():
@@ -165,8 +164,9 @@ class _Book(Value):
     def enter(self, kind: str, document: UUID, holder: UUID, *, part: UUID, **values: Any) -> None:
         """Write an entry that stands until its holder is taken back."""
         key = named(self.fact.stream, str(self.fact.version), str(part))
-        stamp = {"at": self.fact.at, "position": self.fact.position}
-        self.rows.add(key, kind=kind, document=document, part=part, **stamp, **values)
+        here = self.fact.position
+        stamp = {"at": self.fact.at, "position": here, "seq": here}
+        self.rows.add(key, kind=kind, document=document, part=part, **{**stamp, **values})
         known = self.standing.get(holder)
         if known is not None:
             self.standing.set(holder, entries=[*known["entries"], key])
@@ -301,7 +301,7 @@ def _issue(book: _Book, event: CreditIssued) -> None:
         book.enter("note", id, note, part=note, **same)
 
 
-projector = Projector("client_figures", 4, (entries, current), project)
+projector = Projector("client_figures", 5, (entries, current), project)
 
 # Queries
 
@@ -315,6 +315,7 @@ class _Entry(Value):
     day: date  # none of a closing, which is of the day of `at`
     at: datetime
     position: int
+    seq: int
     in_money: bool
     expires_on: date | None
     number: str | None
@@ -336,12 +337,7 @@ def receivables_of(
 
     `homes` are the client and all that it stood for then.
     """
-    wanted = reader.mine(entries, *READ).where(any_of(it.client_id, homes))
-    if reader.as_of is None:
-        wanted = wanted.where(it.gone_at.is_(None))
-    else:
-        standing = or_(it.gone_at.is_(None), it.gone_at > reader.as_of)
-        wanted = wanted.where(it.at <= reader.as_of, standing)
+    wanted = reader.mine(entries, *READ).where(any_of(it.client_id, homes), *standing(reader, it))
     if currency is not None:
         wanted = wanted.where(it.currency == currency)
     found: dict[str, list[_Entry]] = {}
@@ -356,7 +352,7 @@ def _receivables(currency: str, found: list[_Entry], zone_name: str) -> Receivab
     closed: dict[UUID, list[_Entry]] = {}
     for entry in found:
         if entry.kind == "settled":
-            part = Settlement(entry.amount, entry.day, entry.in_money, entry.part, entry.at)
+            part = _settlement(entry)
             settled.setdefault(entry.document, []).append(part)
         elif entry.kind in CLOSINGS:
             closed.setdefault(entry.document, []).append(entry)
@@ -374,6 +370,7 @@ def _receivables(currency: str, found: list[_Entry], zone_name: str) -> Receivab
             promised_on=entry.promised_on,
             settlements=tuple(settled.get(entry.document, ())),
             closings=_closings(closed.get(entry.document, ()), zone_name),
+            seq=entry.seq,
         )
         for entry in found
         if entry.kind == "invoice"
@@ -382,9 +379,17 @@ def _receivables(currency: str, found: list[_Entry], zone_name: str) -> Receivab
         currency=currency,
         bills=tuple(bills),
         goods=tuple(_good(entry) for entry in found if entry.kind in ("payment", "credit")),
-        notes=tuple(Dated(entry.amount, entry.day) for entry in found if entry.kind == "note"),
-        payouts=tuple(Dated(e.amount, e.day) for e in found if e.kind == "paid_out"),
+        notes=_dated(found, "note"),
+        payouts=_dated(found, "paid_out"),
     )
+
+
+def _settlement(it: _Entry) -> Settlement:
+    return Settlement(it.amount, it.day, it.in_money, it.part, it.at, it.seq)
+
+
+def _dated(found: list[_Entry], kind: str) -> tuple[Dated, ...]:
+    return tuple(Dated(it.amount, it.day, it.seq) for it in found if it.kind == kind)
 
 
 def _closings(found: Iterable[_Entry], zone_name: str) -> tuple[Closing, ...]:
@@ -403,4 +408,5 @@ def _good(entry: _Entry) -> Good:
         day=entry.day,
         receipt=entry.in_money,
         expires_on=entry.expires_on,
+        seq=entry.seq,
     )

@@ -333,7 +333,7 @@ def browse(
     return page(reader, rows, ClientItem, listing, sorts=SORTS, key=it.id)
 
 
-@get("/clients/search", may="clients:read")
+@get("/clients/search", may="clients:read", as_of="never")
 def search(
     reader: Reading,
     q: Annotated[str, QueryParameter(min_length=1, max_length=200)],

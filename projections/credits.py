@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from litestar.params import FromPath, FromQuery, QueryParameter
+from msgspec import UNSET, UnsetType
 from sqlalchemy import (
     Boolean,
     ColumnElement,
@@ -21,8 +22,10 @@ from sqlalchemy import (
     or_,
 )
 
+from projections.balances_derived import left_of
 from projections.clients import client_of, owner_of
 from projections.credit_view import CreditView
+from projections.explaining import Explain, Explained, shown
 from projections.invoices import aware, today_of
 from projections.owners import belongs, count, follow, moved, owners
 from zeroinvoice.domain.credit import (
@@ -203,6 +206,7 @@ class Balance(Value):
 class Balances(Value):
     by_currency: dict[str, Balance]
     as_of: datetime
+    explained: Explained | UnsetType = UNSET  # by figure and currency
 
 
 # Queries
@@ -277,14 +281,16 @@ def browse(
 
 
 @get("/customers/{client_id:uuid}/credits/balance/total", may="credits:read")
-def balance(client_id: FromPath[UUID], reader: Reading) -> Balances:
+def balance(client_id: FromPath[UUID], reader: Reading, explain: Explain = False) -> Balances:
     """Show what is left of a client's credits, now or as it was at `as_of`."""
     client = client_of(reader, client_id)
     ledgers = (reader.then(CreditLedger, ledger_of(reader.tenant, it)) for it in client.homes)
     held = all_held(ledgers)
     codes = sorted({it.left.currency for it in held})
     day = today_of(reader)
-    return Balances({it: Balance.of(held, it, day) for it in codes}, reader.as_of or reader.now)
+    explained = shown(reader, left_of(reader, held, day, day + SOON)) if explain else UNSET
+    by_currency = {it: Balance.of(held, it, day) for it in codes}
+    return Balances(by_currency, reader.as_of or reader.now, explained)
 
 
 @get("/customers/{client_id:uuid}/credits/{credit_id:uuid}", may="credits:read")

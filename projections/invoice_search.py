@@ -155,7 +155,7 @@ def _conditions(meant: Understood, today: date) -> list[ColumnElement[bool]]:
 # Routes
 
 
-@get("/invoices/search", may="invoices:read")
+@get("/invoices/search", may="invoices:read", as_of="never")
 def search(
     reader: Reading,
     q: Annotated[str, QueryParameter(min_length=1, max_length=200)],

@@ -5,6 +5,9 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from msgspec import UNSET, UnsetType
+
+from projections.explaining import Explained
 from zeroinvoice.domain.credit_note import line_id
 from zeroinvoice.domain.invoice import Buyer, Deposit, Invoice, Period, Status
 from zeroinvoice.domain.lines import Discount, Line, TaxRow
@@ -118,6 +121,7 @@ class InvoiceView(Value, kw_only=True):
     paid_at: datetime | None
     cancelled_at: datetime | None
     version: int
+    explained: Explained | UnsetType = UNSET  # how balance_due comes about; only on request
 
     @classmethod
     def of(cls, it: Invoice, today: date, client_id: UUID) -> "InvoiceView":

@@ -27,7 +27,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from projections.balances_derived import due_on
 from projections.clients import client_of, owner_of
+from projections.explaining import Explain, shown
 from projections.invoice_view import InvoiceView
 from projections.owners import belongs, count, follow, moved, owners
 from zeroinvoice.domain.client import Client
@@ -442,14 +444,15 @@ def overdue(reader: Reading, listing: Listing, client_id: FromQuery[UUID | None]
 
 
 @get("/invoices/{invoice_id:uuid}", may="invoices:read")
-def show(invoice_id: FromPath[UUID], reader: Reading) -> InvoiceView:
+def show(invoice_id: FromPath[UUID], reader: Reading, explain: Explain = False) -> InvoiceView:
     """Show one invoice, now or as it was at `as_of`."""
     reader.foresee(Invoice, invoice_id, lambda it: (Client, it.content.client_id))
     invoice = reader.state(Invoice, invoice_id)
     invoice.assert_there()
     if invoice.status is Status.SENT:
         reader.follows_more()  # the calendar decides whether it is overdue
-    return InvoiceView.of(invoice, today_of(reader), owner_of(reader, invoice.content.client_id))
+    view = InvoiceView.of(invoice, today_of(reader), owner_of(reader, invoice.content.client_id))
+    return view.but(explained=shown(reader, due_on(reader, invoice))) if explain else view
 
 
 @get("/invoices/client/{client_id:uuid}", may="invoices:read")

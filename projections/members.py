@@ -62,9 +62,9 @@ def browse(reader: Reading) -> Page[MemberView]:
     reader.follows_more()  # names are the users' own
     ids = [*workspace.membership.members, *workspace.membership.invitations]
     factors = {id: two_factor_of(reader.tenant, id) for id in ids}
-    reader.states([*((User, id) for id in ids), *((TwoFactor, id) for id in factors.values())])
+    reader.recall([*((User, id) for id in ids), *((TwoFactor, id) for id in factors.values())])
     views = [
-        MemberView.of(workspace, id, now, reader.find(User, id), reader.find(TwoFactor, factor))
+        MemberView.of(workspace, id, now, reader.then(User, id), reader.then(TwoFactor, factor))
         for id, factor in factors.items()
     ]
     return Page(sorted(views, key=lambda it: (it.status != "active", it.since, it.id)))

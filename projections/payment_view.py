@@ -4,6 +4,9 @@ from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
+from msgspec import UNSET, UnsetType
+
+from projections.explaining import Explained
 from zeroinvoice.domain.invoice import Invoice
 from zeroinvoice.domain.payment import Allocation, Payment, PaymentRefunded, Receipt, Status
 from zeroinvoice.kernel.money import Money
@@ -143,6 +146,7 @@ class PaidTotal(Value, kw_only=True):
     payments_count: int
     last_payment_on: date | None  # the latest day on which one was received
     last_payment_at: datetime | None  # when the latest one was recorded
+    explained: Explained | UnsetType = UNSET  # how balance_due comes about; only on request
 
     @classmethod
     def of(cls, it: Invoice) -> "PaidTotal":

@@ -20,19 +20,20 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from projections.balances_derived import due_on
 from projections.clients import client_of, owner_of
+from projections.explaining import Explain, shown
 from projections.invoices import aware
 from projections.owners import belongs, count, follow, moved, owners
 from projections.payment_view import PaidTotal, PaymentView
 from zeroinvoice.domain.client import PaymentMethod
-from zeroinvoice.domain.invoice import Invoice, InvoiceSent
+from zeroinvoice.domain.invoice import Invoice
 from zeroinvoice.domain.payment import (
     Payment,
     PaymentCorrected,
     PaymentReceipted,
     PaymentRecorded,
     PaymentRefunded,
-    PaymentRetracted,
     PaymentVoided,
 )
 from zeroinvoice.http.paging import Listing
@@ -82,74 +83,25 @@ Index("payments_by_created", it.tenant_id, it.created_at, it.id)
 Index("payments_by_received", it.tenant_id, it.received_on)
 Index("payments_by_client", it.tenant_id, it.client_id, it.created_at)
 
-allocations = read_table(
-    "payments",
-    "allocations",
-    Column("payment_id", Uuid, nullable=False),
-    Column("invoice_id", Uuid, nullable=False),
-    Column("amount", Numeric, nullable=False),
-    Column("currency", Text, nullable=False),
-    Column("days", Integer),  # from the invoice's issue date to the day of receipt
-    key=Column("place", Text, primary_key=True),  # payment and invoice
-)
-part = allocations.c
-Index("allocations_by_invoice", part.tenant_id, part.invoice_id)
-Index("allocations_by_payment", part.tenant_id, part.payment_id)
-
-refunds = read_table(
-    "payments",
-    "refunds",
-    Column("payment_id", Uuid, nullable=False),
-    Column("currency", Text, nullable=False),
-    Column("amount", Numeric, nullable=False),
-    Column("refunded_on", Date, nullable=False),
-)
-Index("refunds_by_day", refunds.c.tenant_id, refunds.c.refunded_on)
-
 names = owners("payments")
 moves = moved("payments")
-issued = read_table("payments", "issued_invoices", Column("issue_date", Date, nullable=False))
 
 # Fold
 
 
-def project(
-    rows: Rows,
-    parts: Rows,
-    back: Rows,
-    clients: Rows,
-    counts: Rows,
-    invoices: Rows,
-    fact: Fact,
-) -> None:
+def project(rows: Rows, clients: Rows, counts: Rows, fact: Fact) -> None:
     follow(clients, fact)
     count(rows, counts, fact)
     id, event = fact.stream, fact.event
     stamp = {"updated_at": fact.at, "version": fact.version}
     match event:
-        case InvoiceSent(issue_date=issue_date):
-            invoices.add(id, issue_date=issue_date)
         case PaymentRecorded():
             before = rows.get(id)
             created_at = before["created_at"] if before else fact.at
             rows.add(id, created_at=created_at, **stamp, **_entered(event))
-            for each in event.allocations:
-                parts.add(
-                    f"{id} {each.invoice_id}",
-                    payment_id=id,
-                    invoice_id=each.invoice_id,
-                    amount=each.amount,
-                    currency=event.worth.currency,
-                    days=_days(invoices, each.invoice_id, event.received_on),
-                )
         case PaymentCorrected():
             beside = {name: getattr(event, name) for name in event.__struct_fields__}
             rows.set(id, **stamp, **beside)
-        case PaymentRetracted():
-            row = rows.get(id)
-            assert row is not None
-            for invoice_id in row["invoice_ids"]:
-                parts.remove(f"{id} {invoice_id}")
         case PaymentVoided():
             row = rows.get(id)
             assert row is not None
@@ -157,7 +109,7 @@ def project(
             zeros = {"applied": none, "unapplied": none, "amount_overpaid": none}
             rows.set(id, status="voided", **zeros, **stamp)
         case PaymentRefunded():
-            _refund(rows, parts, back, fact, event)
+            _refund(rows, fact, event)
         case PaymentReceipted(receipt=receipt):
             rows.set(id, receipt_number=receipt.number, **stamp)
         case _:
@@ -194,16 +146,11 @@ def _entered(event: PaymentRecorded) -> dict[str, Any]:
     }
 
 
-def _refund(rows: Rows, parts: Rows, back: Rows, fact: Fact, event: PaymentRefunded) -> None:
+def _refund(rows: Rows, fact: Fact, event: PaymentRefunded) -> None:
     row = rows.get(fact.stream)
     assert row is not None
     refunded = row["refunded"] + event.amount.amount
     given = sum((it.amount for it in event.allocations), event.worth * 0)
-    for it in event.allocations:
-        place = f"{fact.stream} {it.invoice_id}"
-        part = parts.get(place)
-        assert part is not None
-        parts.set(place, amount=part["amount"] - it.amount)
     rows.set(
         fact.stream,
         status="refunded" if refunded == row["amount"] else "partially_refunded",
@@ -213,23 +160,9 @@ def _refund(rows: Rows, parts: Rows, back: Rows, fact: Fact, event: PaymentRefun
         updated_at=fact.at,
         version=fact.version,
     )
-    back.add(
-        event.refund_id,
-        payment_id=fact.stream,
-        currency=event.amount.currency,
-        amount=event.amount.amount,
-        refunded_on=event.refunded_on,
-    )
 
 
-def _days(invoices: Rows, invoice_id: UUID, received_on: date) -> int | None:
-    invoice = invoices.get(invoice_id)
-    return (received_on - invoice["issue_date"]).days if invoice else None
-
-
-projector = Projector(
-    "payments", 3, (payments, allocations, refunds, names, moves, issued), project
-)
+projector = Projector("payments", 4, (payments, names, moves), project)
 
 # Views
 
@@ -488,11 +421,12 @@ def of_client(
 
 
 @get("/payments/invoice/{invoice_id:uuid}/total", may="payments:read")
-def total(invoice_id: FromPath[UUID], reader: Reading) -> PaidTotal:
+def total(invoice_id: FromPath[UUID], reader: Reading, explain: Explain = False) -> PaidTotal:
     """Show what is paid and what is due on an invoice, now or at `as_of`."""
     invoice = reader.state(Invoice, invoice_id)
     invoice.assert_there()
-    return PaidTotal.of(invoice)
+    view = PaidTotal.of(invoice)
+    return view.but(explained=shown(reader, due_on(reader, invoice))) if explain else view
 
 
 routes = [browse, search, show, of_invoice, of_client, total]

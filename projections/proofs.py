@@ -9,7 +9,7 @@ from zeroinvoice.http.reading import Reading
 from zeroinvoice.http.routes import get
 from zeroinvoice.journal.evidence import Growth, Inclusion, Links, growth_of, head_of, inclusion_of
 from zeroinvoice.journal.heads import SignedHead, Signer
-from zeroinvoice.kernel.refusals import BadInput, Invalid
+from zeroinvoice.kernel.refusals import Invalid
 from zeroinvoice.readside.reader import Reader
 
 MOST = 500_000  # facts that one request reads; of longer journals the command line makes proofs
@@ -21,8 +21,6 @@ Size = Annotated[
 
 def _links(reader: Reader, size: int | None) -> Links:
     """The workspace's chain up to so many facts. Raises `Invalid` when there are fewer, or more."""
-    if reader.as_of is not None:
-        raise BadInput("A proof speaks of a size, not of an instant.", pointer="?as_of")
     links = reader.hashes(MOST + 1 if size is None else min(size, MOST + 1))
     if len(links) > MOST:
         raise Invalid(f"Ask for at most {MOST} facts of the journal.", code="journal_too_long")
@@ -34,7 +32,7 @@ def _links(reader: Reader, size: int | None) -> Links:
 # Routes
 
 
-@get("/audit/proofs/head", may="audit:read")
+@get("/audit/proofs/head", may="audit:read", as_of="never")
 def head(reader: Reading, parts: Sharing, size: Size = None) -> SignedHead:
     """Sign how far the workspace's journal is: keep it where nobody else writes.
 
@@ -46,7 +44,7 @@ def head(reader: Reading, parts: Sharing, size: Size = None) -> SignedHead:
     return Signer(parts.keyring).sign(signed)
 
 
-@get("/audit/proofs/inclusion", may="audit:read")
+@get("/audit/proofs/inclusion", may="audit:read", as_of="never")
 def inclusion(reader: Reading, parts: Sharing, seq: FromQuery[int], size: Size = None) -> Inclusion:
     """Prove that a fact, named by its `seq`, is in the journal; the rest need not be shown."""
     links = _links(reader, size)
@@ -54,7 +52,7 @@ def inclusion(reader: Reading, parts: Sharing, seq: FromQuery[int], size: Size =
     return inclusion_of(seq, reader.tenant, links, Signer(parts.keyring), reader.now)
 
 
-@get("/audit/proofs/growth", may="audit:read")
+@get("/audit/proofs/growth", may="audit:read", as_of="never")
 def growth(
     reader: Reading,
     parts: Sharing,

@@ -7,14 +7,18 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from litestar.params import FromPath, FromQuery, QueryParameter
+from msgspec import UNSET, UnsetType
 
+from projections.audit import position_of
 from projections.client_ledger import receivables_of
 from projections.clients import client_of
+from projections.explaining import Explain, Explained, shown
+from projections.receivables_derived import derived
 from zeroinvoice.domain.aging import Basis, Instalment, Scale, aged
 from zeroinvoice.domain.client import Client
 from zeroinvoice.domain.days_outstanding import PERIOD, countback, simple
 from zeroinvoice.domain.receivable import Receivables, last_months
-from zeroinvoice.http.reading import Reading
+from zeroinvoice.http.reading import BusinessDay, Reading, RequestReader
 from zeroinvoice.http.routes import get
 from zeroinvoice.kernel.money import ZERO, Money
 from zeroinvoice.kernel.refusals import BadInput
@@ -112,6 +116,7 @@ class CurrencyReceivables(Value, kw_only=True):
     dso: DsoView
     trend: list[MonthView]  # twelve, the oldest first
     apart: ApartView
+    explained: Explained | UnsetType  # only on request
 
 
 class CreditLimit(Value):
@@ -123,8 +128,9 @@ class ReceivablesView(Value, kw_only=True):
     """What a client owes on a day. Currencies stand side by side and are never added up."""
 
     client_id: UUID
-    as_of: date
+    as_of: date  # the business day it is for
     known_at: datetime | None  # the instant up to which facts were taken; null for all
+    position: int  # of the last of these facts
     basis: Basis
     by_currency: dict[str, CurrencyReceivables]
     credit_limit: CreditLimit | None
@@ -140,6 +146,7 @@ class Question(Value):
     day: date
     basis: Basis
     scale: Scale
+    explain: bool = False
 
 
 def scale_of(asked: str) -> Scale:
@@ -158,16 +165,17 @@ def scale_of(asked: str) -> Scale:
 
 
 def dashboard(
-    client: Client, found: dict[str, Receivables], asked: Question, known_at: datetime | None
+    reader: RequestReader, client: Client, found: dict[str, Receivables], asked: Question
 ) -> ReceivablesView:
     """All currencies in which a client had some business by the day."""
     then = {code: it.until(asked.day) for code, it in found.items()}
-    by_currency = {code: owed(it, asked) for code, it in then.items() if it}
+    by_currency = {code: owed(reader, it, asked) for code, it in then.items() if it}
     limit = client.settings.credit_limit
     return ReceivablesView(
         client_id=client.id,
         as_of=asked.day,
-        known_at=known_at,
+        known_at=reader.as_of,
+        position=position_of(reader),
         basis=asked.basis,
         by_currency=by_currency,
         credit_limit=None if limit is None else CreditLimit(limit, client.profile.currency),
@@ -175,7 +183,7 @@ def dashboard(
     )
 
 
-def owed(it: Receivables, asked: Question) -> CurrencyReceivables:
+def owed(reader: RequestReader, it: Receivables, asked: Question) -> CurrencyReceivables:
     """What is owed in one currency at the end of a day."""
     day, none = asked.day, Money.zero(it.currency).amount
     open = it.instalments(day)
@@ -207,6 +215,9 @@ def owed(it: Receivables, asked: Question) -> CurrencyReceivables:
             none + sum((bill.payable for bill in it.standing("cancelled", day)), ZERO),
             none + sum((bill.left(day) for bill in it.standing("written_off", day)), ZERO),
         ),
+        explained=shown(reader, derived(it, day, asked.scale, asked.basis))
+        if asked.explain
+        else UNSET,
     )
 
 
@@ -292,26 +303,30 @@ def _risk(
 # Routes
 
 
-@get("/customers/{client_id:uuid}/receivables", may="clients:read", as_of_day=True)
+@get("/customers/{client_id:uuid}/receivables", may="clients:read", as_of="day")
 def show(
     client_id: FromPath[UUID],
     reader: Reading,
     basis: FromQuery[Basis] = "due_date",
     buckets: Annotated[str, QueryParameter(max_length=100)] = "30,60,90",
     currency: FromQuery[str | None] = None,
+    on: BusinessDay = None,
+    explain: Explain = False,
 ) -> ReceivablesView:
     """Show what a client owes, how old it is, and how long it takes to come in.
 
-    With a day as `as_of`, such as `2026-03-31`, it is what was open at the end of that day by
-    effective dates, as it is known now: an invoice that was paid later is still open. With an
-    instant, such as `2026-03-31T12:00:00Z`, it is what was known then: the facts recorded by
-    then, judged on its day in the workspace's time zone. The risk is `overdue` when something
-    is late, and `high` when that is by more than the last bucket or beyond the credit limit.
+    There are two times. `date`, such as `2026-03-31`, is the business day: what was open at its
+    end by effective dates, so that an invoice that was paid later is still open. `as_of`, such
+    as `2026-03-31T12:00:00Z`, is the instant of knowledge: only facts recorded by then count.
+    Without `date` it is the day of that instant, or today, in the workspace's time zone;
+    without `as_of` it is all that is known now. A day as `as_of` is the same as `date`. The risk
+    is `overdue` when something is late, and `high` when that is by more than the last bucket or
+    beyond the credit limit.
     """
     client = client_of(reader, client_id)
-    asked = Question(reader.day, basis, scale_of(buckets))
+    asked = Question(reader.day(on), basis, scale_of(buckets), explain)
     found = receivables_of(reader, client.homes, currency)
-    return dashboard(client, found, asked, reader.as_of)
+    return dashboard(reader, client, found, asked)
 
 
 routes = [show]

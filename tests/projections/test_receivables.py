@@ -352,12 +352,12 @@ def test_the_day_is_that_of_the_workspaces_zone(house: Any) -> None:
 def test_an_instant_tells_what_was_known_then(till: Till) -> None:
     """R-CMD-8 beside A8-1: the day forgets what was wrong, the instant does not."""
     invoice = till.bill(100, ago(30), ago(20))
-    empty = till.asked()
+    empty = till.dollars()
     payment = till.pay(100, ago(15), invoice_id=invoice)
     then = datetime.now(UTC).isoformat()
     paid = till.asked()
     assert till.office.delete(f"/api/payments/{payment}").status_code == 200
-    assert till.asked() == empty
+    assert till.dollars() == empty
     assert till.asked(as_of=then) == {**paid, "known_at": till.asked(as_of=then)["known_at"]}
     assert till.dollars(as_of=then)["outstanding"] == "0.00"
     assert till.outstanding(str(TODAY)) == "100.00"

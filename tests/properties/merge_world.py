@@ -30,6 +30,8 @@ ASIDE = {  # they tell of the merges themselves, or by the positions of what hap
     *(f"activity.{it}" for it in ("activity", "mentions", "things", "latest")),
 }
 COUNTED = {"version", "updated_at"}  # how often and when something was changed
+OF_RECEIPT = ("kind", "client_id", "currency", "amount", "fee_amount", "method", "day", "days",
+              "invoices")  # fmt: skip
 OF_ENTRY = ("client_id", "kind", "document", "part", "currency", "amount", "day", "in_money")
 Decision = Callable[[Desk], Any]
 
@@ -158,17 +160,15 @@ class World:
                     if exactly or row.get("status") != "voided"
                 }
         if not exactly:
-            parts, standing = dumped["payments.allocations"], dumped["payments.payments"]
-            dumped["payments.allocations"] = {
-                id: row for id, row in parts.items() if row["payment_id"] in standing
-            }
             del dumped["credits.applications"]
             del dumped["client_figures.current"]
-            entries = dumped.pop("client_figures.entries").values()
-            standing_entries = [it for it in entries if it["gone_at"] is None]
-            dumped["client_figures.entries"] = sorted(
-                str([it[name] for name in OF_ENTRY]) for it in standing_entries
-            )
+            del dumped["payment_ledger.standing"]
+            for name, told in (
+                ("client_figures.entries", OF_ENTRY),
+                ("payment_ledger.entries", OF_RECEIPT),
+            ):
+                standing = [it for it in dumped.pop(name).values() if it["gone_at"] is None]
+                dumped[name] = sorted(str([it[column] for column in told]) for it in standing)
             for shelf in (dumped["contacts.books"], dumped["bank_accounts.lists"]):
                 for id in [id for id, row in shelf.items() if is_empty(row)]:
                     del shelf[id]  # nobody is in it, or was only while a merge stood

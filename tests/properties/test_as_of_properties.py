@@ -64,7 +64,7 @@ class Diary(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         for then, path, answer in self.written:
-            found = self.office.get(path, params={"as_of": then})
+            found = self.office.get(path, params={"as_of": then, "explain": 1})
             assert found.status_code == 200, (path, then, found.text)
             assert _timeless(found.json()) == answer, (path, then)
         self.office.house.clock.moved = timedelta()
@@ -195,11 +195,12 @@ class Diary(RuleBasedStateMachine):
         seen = {}
         paths, self.settled = [*self._paths(), *self.settled], []
         for path in paths:
-            answer = self.office.get(path)
+            answer = self.office.get(path, params={"explain": 1})
             assert answer.status_code == 200, (path, answer.text)
             seen[path] = answer.json()
             self.written.append((then, path, _timeless(seen[path])))
         self._add_up(seen)
+        self._explained(seen)
 
     def _add_up(self, seen: dict[str, dict[str, Any]]) -> None:
         """R-MON-11: the ledger and each document's own stream tell the same."""
@@ -224,6 +225,32 @@ class Diary(RuleBasedStateMachine):
             )
         assert not any(owed.values())
         assert not any(beside.values())
+
+    def _explained(self, seen: dict[str, dict[str, Any]]) -> None:
+        """Row 10: the parts of a number add up to it, and each is a fact of the journal."""
+        numbers: list[tuple[dict[str, Any], str, str]] = []  # explained, name, number
+        for id in self.invoices:
+            for path in (f"/api/invoices/{id}", f"/api/payments/invoice/{id}/total"):
+                numbers.append((seen[path]["explained"], "balance_due", seen[path]["balance_due"]))
+        balances = seen[f"{self.base}/credits/balance/total"]
+        for code, it in balances["by_currency"].items():
+            for name in ("available", "expiring_30d"):
+                numbers.append((balances["explained"], f"{name}.{code}", it[name]))
+        for it in seen[f"{self.base}/receivables"]["by_currency"].values():
+            for name in ("outstanding", "overdue", "unapplied_payments", "unapplied_credit"):
+                numbers.append((it["explained"], name, it[name]))
+            for bucket in it["buckets"]:
+                name = f"buckets.{bucket['bucket']}"
+                numbers.append((it["explained"], name, bucket["amount"]))
+        figures = seen[f"/api/clients/{self.client}/analytics"]
+        for name in ("invoiced", "collected", "outstanding", "lifetime_value"):
+            for code, amount in figures[name].items():
+                numbers.append((figures["explained"], f"{name}.{code}", amount))
+        for explained, name, number in numbers:
+            parts, rest = explained[name]["parts"], Decimal(explained[name]["sum_omitted"])
+            told = sum((Decimal(part["amount"]) for part in parts), rest)
+            assert told == Decimal(number) == Decimal(explained[name]["value"]), name
+            assert all(part["seq"] and part["action"] for part in parts)
 
     def _settled(self, *paths: str) -> None:
         self.settled += [it for it in paths if it not in self.settled]
@@ -297,6 +324,9 @@ DEEDS = [
 ]  # fmt: skip
 
 
+ASKED = ("position", "date")  # what an answer says of the question
+
+
 class Calendar:
     """A client's business, each day's on its day; nothing is corrected afterwards."""
 
@@ -352,7 +382,8 @@ class Calendar:
         for path in (f"{self.base}/receivables", f"/api/clients/{self.client}/analytics"):
             answer = self.office.get(path, params=query)
             assert answer.status_code == 200, answer.text
-            found[path] = answer.json()
+            told = answer.json()
+            found[path] = {name: it for name, it in told.items() if name not in ASKED}
         return found
 
     def _move(self, invoice: str, status: str) -> None:
@@ -377,6 +408,7 @@ def test_a_day_is_answered_as_it_ended(house: Any, story: Any) -> None:
             later(it.office, days)
         for day, answers in ended.items():
             assert it.asked(as_of=day) == answers, day
+            assert it.asked(date=day) == answers, day
     finally:
         house.clock.moved = timedelta()
         it.office.http.close()

@@ -35,18 +35,25 @@ def countback(receivables: Decimal, months: Iterable[MonthSales]) -> Decimal | N
     The months come latest first. One whose sales are all owed counts its days, the last one a
     share of them. What is owed beyond all sales adds no days. None when nothing was ever sold.
     """
-    left, days, sold = receivables, ZERO, False
+    counted = counted_back(receivables, months)
+    return None if counted is None else sum(counted, ZERO).quantize(_CENT)
+
+
+def counted_back(receivables: Decimal, months: Iterable[MonthSales]) -> list[Decimal] | None:
+    """How many days of each month are counted, latest first; only the last is rounded."""
+    left, sold = receivables, False
+    counted: list[Decimal] = []
     for it in months:
         sold = sold or it.sales > 0
         if left <= 0 and sold:
             break
         if it.sales > left > 0:
-            days += it.days * left / it.sales
+            counted.append((it.days * left / it.sales).quantize(_CENT, ROUND_HALF_UP))
             left = ZERO
         elif left > 0:
-            days += it.days
+            counted.append(Decimal(it.days))
             left -= max(it.sales, ZERO)
-    return days.quantize(_CENT, ROUND_HALF_UP) if sold else None
+    return counted if sold else None
 
 
 def month_start(day: date, back: int = 0) -> date:

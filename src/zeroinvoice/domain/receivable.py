@@ -26,6 +26,7 @@ class Settlement(Value):
     in_money: bool  # else a gift, or a correction
     part: UUID  # of one payment or credit on one invoice
     at: datetime  # when it was recorded
+    seq: int = 0  # the fact that says so
 
 
 class Closing(Value):
@@ -50,6 +51,7 @@ class Bill(Value, kw_only=True):
     promised_on: date | None = None  # when the client said they would pay
     settlements: tuple[Settlement, ...] = ()
     closings: tuple[Closing, ...] = ()  # as they were recorded
+    seq: int = 0  # the fact that last said what it asks for
 
     @property
     def began(self) -> date:
@@ -126,6 +128,10 @@ class Good(Value):
     day: date
     receipt: bool = False  # whether a payment came with it
     expires_on: date | None = None  # the last day on which it can be used
+    seq: int = 0
+
+    def usable(self, on: date) -> bool:
+        return self.day <= on and (self.expires_on is None or on <= self.expires_on)
 
 
 class Dated(Value):
@@ -133,6 +139,7 @@ class Dated(Value):
 
     amount: Decimal
     day: date
+    seq: int = 0
 
 
 class Receivables(Value, kw_only=True):
@@ -163,6 +170,10 @@ class Receivables(Value, kw_only=True):
             payouts=tuple(it for it in self.payouts if it.day <= day),
         )
 
+    def open(self, on: date) -> Decimal:
+        """What is owed at the end of a day."""
+        return sum((bill.open(on) for bill in self.bills), ZERO)
+
     def instalments(self, on: date) -> list[Instalment]:
         """All that is open at the end of a day, the earliest due first."""
         found = [part for it in self.bills for part in it.instalments(on)]
@@ -189,9 +200,9 @@ class Receivables(Value, kw_only=True):
         for it in self.bills:
             for part in it.settlements:
                 if part.in_money:
-                    yield Dated(part.amount, part.day)
+                    yield Dated(part.amount, part.day, part.seq)
         for back in self.payouts:
-            yield Dated(-back.amount, back.day)
+            yield Dated(-back.amount, back.day, back.seq)
 
     def collected(self, first: date, last: date) -> Decimal:
         return sum((it.amount for it in self.money() if first <= it.day <= last), ZERO)
@@ -203,16 +214,8 @@ class Receivables(Value, kw_only=True):
 
     def credit(self, on: date) -> Decimal:
         """What was left of credits on a day, and could be used on it."""
-        return sum(
-            (
-                it.amount
-                for it in self.goods
-                if it.kind == "credit"
-                and it.day <= on
-                and (it.expires_on is None or on <= it.expires_on)
-            ),
-            ZERO,
-        )
+        usable = (it.amount for it in self.goods if it.kind == "credit" and it.usable(on))
+        return sum(usable, ZERO)
 
     def months_back(self, on: date) -> Iterable[MonthSales]:
         """What was sold by month, latest first, from a day back to the first sale."""
@@ -236,23 +239,31 @@ class Receivables(Value, kw_only=True):
         And how many payments that were; no days where there were none.
         """
         weights, days, many = ZERO, ZERO, 0
-        for bill in self.bills:
-            for amount, day in _paid_in_money(bill.settlements):
-                if first <= day <= last:
-                    weights += amount
-                    days += amount * (day - bill.issue_date).days
-                    many += 1
+        for paid in self.paid(first, last):
+            weights += paid.amount
+            days += paid.amount * paid.days
+            many += 1
         return (days / weights if weights else ZERO), many
 
+    def paid(self, first: date, last: date) -> Iterable["PaidPart"]:
+        """What came in some days as money for invoices, as far as it was not paid back."""
+        for bill in self.bills:
+            parts: dict[UUID, list[Settlement]] = {}
+            for it in bill.settlements:
+                if it.in_money:
+                    parts.setdefault(it.part, []).append(it)
+            for made in parts.values():
+                amount, day = sum((it.amount for it in made), ZERO), min(it.day for it in made)
+                if amount > 0 and first <= day <= last:
+                    yield PaidPart(amount, (day - bill.issue_date).days, tuple(made))
 
-def _paid_in_money(settlements: Iterable[Settlement]) -> Iterable[tuple[Decimal, date]]:
-    """What is left of each part that was paid in money, and the day on which it came."""
-    left: dict[UUID, tuple[Decimal, date]] = {}
-    for it in settlements:
-        if it.in_money:
-            amount, day = left.get(it.part, (ZERO, it.day))
-            left[it.part] = (amount + it.amount, min(day, it.day))
-    return [it for it in left.values() if it[0] > 0]
+
+class PaidPart(Value):
+    """What of one payment or credit stands on one invoice, and how long after the issue it came."""
+
+    amount: Decimal
+    days: int
+    made: tuple[Settlement, ...]  # and what went back of it
 
 
 def last_months(on: date, many: int) -> list[tuple[date, date]]:

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Callable
 from datetime import date, datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Request
 from litestar.di import NamedDependency
+from litestar.params import QueryParameter
 
 from zeroinvoice.domain.principal import Asking, Principal, not_permitted
 from zeroinvoice.domain.workspace import Workspace
@@ -15,12 +16,12 @@ from zeroinvoice.http.access_log import AccessLog, Verb
 from zeroinvoice.http.bodies import check_text
 from zeroinvoice.http.edge import told
 from zeroinvoice.http.origins import origin_of
+from zeroinvoice.http.past import AS_OF
 from zeroinvoice.http.routes import permissions
 from zeroinvoice.kernel.facts import Origin
 from zeroinvoice.kernel.refusals import BadInput
 from zeroinvoice.readside.reader import Books, Reader, instant, not_yet
 
-BY_DAY = "as_of_day"  # an option of routes whose `as_of` may be a day
 FIRST_YEAR, LAST_YEAR = 1990, 2100
 INSTANTS = frozenset({"from", "to", "created_from", "created_to", "updated_since"})
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ].*)?")  # or a day, where that will do
@@ -45,8 +46,9 @@ class RequestReader(Reader):
             if name in INSTANTS and not _INSTANT.fullmatch(value):
                 raise BadInput("Give an instant such as 2026-03-31T23:59:59Z.", pointer=f"?{name}")
         self.principal = principal
-        as_of = request.query_params.get("as_of")
-        self.as_of_day = _day(as_of) if as_of and request.route_handler.opt.get(BY_DAY) else None
+        as_of = _as_of(request)
+        by_day = as_of is not None and request.route_handler.opt.get(AS_OF) == "day"
+        self.as_of_day = _day(as_of) if as_of is not None and by_day else None
         self._told = told(request.scope)
         self._request, self._accesses = request, accesses
         self._needed, self._admitted = permissions(request.route_handler), admitted
@@ -57,7 +59,7 @@ class RequestReader(Reader):
             standing=principal.standing,
             admit=self._let_in,
             min_position=_position(request.headers.get("x-min-position")),
-            as_of=instant(as_of, now) if as_of and self.as_of_day is None else None,
+            as_of=instant(as_of, now) if as_of is not None and self.as_of_day is None else None,
         )
 
     def _let_in(self, streams: Reader) -> None:
@@ -89,17 +91,20 @@ class RequestReader(Reader):
         """The workspace, as it was at `as_of` when the request names an instant."""
         return self.then(Workspace, self.tenant)
 
-    @property
-    def day(self) -> date:
-        """The day that is asked about: that of `as_of`, else today, in the workspace's zone.
+    def day(self, asked: date | None) -> date:
+        """The business day that is asked about, as `date` or as a day for `as_of`; else today.
 
-        Raises `BadInput` for one that is still to come, or of another age.
+        Today is that of the instant whose knowledge is asked for, in the zone of then. Raises
+        `BadInput` for a day after it, of another age, or given twice.
         """
+        if asked is not None and self.as_of_day is not None:
+            raise BadInput("Give the day once, as date; as_of is the instant.", pointer="?date")
         today = self.today(self.workspace.settings.time_zone)
-        day = self.as_of_day or today
-        check_day(day, "?as_of")
+        day = asked or self.as_of_day or today
+        name = "as_of" if asked is None else "date"
+        check_day(day, f"?{name}")
         if day > today:
-            raise not_yet(f"as_of is still to come; today is {today}.")
+            raise not_yet(f"{name} is still to come; the latest day is {today}.", name)
         return day
 
     @property
@@ -118,6 +123,13 @@ class RequestReader(Reader):
 def check_day(day: date, pointer: str) -> None:
     if not FIRST_YEAR <= day.year <= LAST_YEAR:
         raise BadInput(f"Give a day of the years {FIRST_YEAR} to {LAST_YEAR}.", pointer=pointer)
+
+
+def _as_of(request: Request[Any, Any, Any]) -> str | None:
+    given: list[str] = request.query_params.getall(AS_OF, [])
+    if len(given) > 1:
+        raise BadInput("Give one as_of.", pointer="?as_of")
+    return given[0] if given else None
 
 
 def _day(text: str) -> date | None:
@@ -139,3 +151,7 @@ def _position(header: str | None) -> int:
 
 
 Reading = NamedDependency[RequestReader]
+BusinessDay = Annotated[
+    date | None,
+    QueryParameter(name="date", description="the business day that is asked about, at its end"),
+]

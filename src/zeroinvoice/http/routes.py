@@ -12,6 +12,7 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from zeroinvoice.domain.roles import ALL, FOR_KEYS, Permission
 from zeroinvoice.http.bodies import decoded
+from zeroinvoice.http.past import OPERATIONS, AsOf, kept_to_now
 from zeroinvoice.http.problems import documented
 
 READ_ERRORS = (400, 401, 403, 404, 422, 429, 503)
@@ -94,15 +95,25 @@ def get(
     may: May,
     errors: tuple[int, ...] = READ_ERRORS,
     responses: dict[int, ResponseSpec] | None = None,
+    as_of: AsOf | None = None,
     **options: Any,
 ) -> Callable[[Callable[..., Any]], HTTPRouteHandler]:
-    """A read: a plain function, run in the bounded thread pool, unless it is async itself."""
+    """A read: a plain function, run in the bounded thread pool, unless it is async itself.
+
+    Without a word on `as_of`, a list that comes in parts is of now, and what else a reader
+    shows can be had of any instant.
+    """
 
     def made(function: Callable[..., Any]) -> HTTPRouteHandler:
+        taken = signature(function).parameters
+        past = as_of or ("instant" if "reader" in taken and "listing" not in taken else "never")
         return litestar.get(
             path,
             sync_to_thread=None if iscoroutinefunction(function) else True,
             responses={**documented(*errors), **(responses or {})},
+            guards=[kept_to_now],
+            operation_class=OPERATIONS[past],
+            as_of=past,
             **_described(path, function, may),
             **options,
         )(function)
@@ -127,6 +138,7 @@ def _writes(verb: Any, status: int) -> Route:
                 path,
                 status_code=status_code,
                 responses={**documented(*WRITE_ERRORS), **(responses or {})},
+                guards=[kept_to_now],
                 **_described(path, function, may),
                 **options,
             )(function)

@@ -20,8 +20,9 @@ taken too. Two currencies are never added up.
 **Writing**: any write takes an `Idempotency-Key`, so that it can be sent again, an `If-Match` \
 with the ETag that was seen, and an `X-Reason` for the audit log. Its answer says `X-Position`.
 **Reading**: lists come in parts (`limit`, `cursor`); `X-Min-Position` waits for a write, and \
-`as_of` shows one thing as it was at an instant. Receivables and analytics take an instant, too \
-(what was known then), or a day (`2026-03-31`: what is known now, by effective dates).
+`as_of` shows one thing, or a report, as it was known at an instant; lists are of now and refuse \
+it. Receivables and analytics tell that instant from the business day they are for, `date`. \
+With `explain=1` their numbers, and balances, say by which facts they came about.
 **Errors** are problem documents (RFC 9457) with a stable `code`.
 """
 

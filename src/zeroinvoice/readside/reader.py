@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -36,6 +36,7 @@ PART = 1_000  # facts of a chain in memory at a time
 CACHED = 20_000  # states kept in memory
 LONGEST = 6.0  # seconds from when a read was asked for to its answer, whatever the database does
 FOR_CONNECTION = 2.0  # of them, in which a connection must be had
+LAST = 2**31 - 1  # a version that no stream has
 PATIENCE = 1.0  # seconds a read waits for the projections it uses
 MIN_POSITION_PATIENCE = 2.0  # seconds when the caller named a position
 SPANS = (  # versions of many streams, from one to another
@@ -43,6 +44,10 @@ SPANS = (  # versions of many streams, from one to another
     " FROM unnest(%b::uuid[], %b::int[], %b::int[]) AS w (stream, first, last)"
     " JOIN facts f ON f.stream = w.stream AND f.version BETWEEN w.first AND w.last"
     " WHERE f.tenant_id = %s ORDER BY f.position"
+)
+NAMED = (  # some facts, by their positions
+    "SELECT position, tenant_id, stream, version, topic, state FROM facts"
+    " WHERE position = ANY(%b::bigint[]) AND tenant_id = %s"
 )
 LINKS = (  # the hash of some facts, and that of the tenant's fact before each
     "SELECT f.position, f.hash, (SELECT b.hash FROM facts b WHERE b.tenant_id = f.tenant_id"
@@ -159,6 +164,7 @@ class Reader:
         self._states: dict[Place, State[Any]] = {}
         self._past: dict[Place, State[Any]] = {}  # at `as_of`
         self._asked_at = time.monotonic()
+        self.reached: int | None = None  # every fact of the tenant's up to here is in the rows
 
     def shows(self, version: int | None, lag: int) -> None:
         """Told what the answer is: a single resource at a version, or rows behind by `lag`."""
@@ -183,9 +189,23 @@ class Reader:
         place = (self.tenant, id)
         then = self._past.get(place)
         if then is None:
-            then = folded(kind, id, (f for f in self.history(id) if f.at <= self.as_of))
+            then = folded(kind, id, filter(self.knows, self.history(id)))
             self._past[place] = then
         return then if isinstance(then, kind) else kind(id=id)
+
+    def knows(self, fact: Fact) -> bool:
+        """Whether a fact had been recorded at `as_of`."""
+        return self.as_of is None or fact.at <= self.as_of
+
+    def recall(self, wanted: Sequence[tuple[type[State[Any]], UUID]]) -> None:
+        """Read several streams of the tenant in one query, for `then` to be asked of each."""
+        if self.as_of is None:
+            self.states(wanted)
+            return
+        kinds = {id: kind for kind, id in wanted if (self.tenant, id) not in self._past}
+        found = self.histories([(id, 1, LAST) for id in kinds])
+        for id, facts in found.items():
+            self._past[(self.tenant, id)] = folded(kinds[id], id, filter(self.knows, facts))
 
     def find(self, kind: type[S], id: UUID, *, tenant: UUID | None = None) -> S:
         """A stream's state now, blank when nothing is recorded on it."""
@@ -239,6 +259,15 @@ class Reader:
         for row in rows.fetchall():
             found[row[2]].append(self.books.mapper.fact(*row))
         return found
+
+    def recorded(self, positions: Iterable[int]) -> dict[int, Fact]:
+        """Some of the tenant's facts, by position."""
+        self._enter()
+        with self.books.within(self.tenant, self._asked_at) as connection:
+            found = connection.execute(
+                NAMED, [list(positions), self.tenant], prepare=True, binary=True
+            )
+        return {row[0]: self.books.mapper.fact(*row) for row in found.fetchall()}
 
     def links(self, positions: Sequence[int]) -> dict[int, tuple[bytes, bytes]]:
         """The hash of each of the tenant's facts, and of its fact before; by position."""
@@ -300,11 +329,12 @@ class Reader:
         begun, goal, pause = time.monotonic(), 0, 0.004
         while True:
             try:
-                goal, behind, rows = self._try(names, text, params, goal)
+                goal, behind, here, rows = self._try(names, text, params, goal)
             except psycopg.errors.UndefinedTable:  # swapped and dropped since we last looked
                 self._look_again(names)
                 continue
             if behind == 0 and rows is not None:
+                self._reach(here)
                 return rows
             waited = time.monotonic() - begun
             if self._min_position and waited > MIN_POSITION_PATIENCE:
@@ -314,6 +344,7 @@ class Reader:
                 )
             if not self._min_position and waited > patience and rows is not None:
                 self.shows(None, behind)
+                self._reach(here)
                 return rows
             time.sleep(pause)
             pause = min(pause * 1.5, 0.05)  # who waits long must not keep the database busy
@@ -331,7 +362,7 @@ class Reader:
 
     def _try(
         self, names: Sequence[str], text: str, params: list[Any], goal: int
-    ) -> tuple[int, int, list[tuple[Any, ...]] | None]:
+    ) -> tuple[int, int, int, list[tuple[Any, ...]] | None]:
         books = self.books
         generations = {name: books.generations[name] for name in names}
         with books.within(self.tenant, self._asked_at) as connection:
@@ -356,7 +387,11 @@ class Reader:
                 books.generations[name] = current[name][0]
                 stale = True
         behind = max(0, *(goal - current[name][1] for name in names))
-        return goal, behind, None if stale else rows
+        here = min(current[names[0]][3], *(current[name][1] for name in names))
+        return goal, behind, here, None if stale else rows
+
+    def _reach(self, position: int) -> None:
+        self.reached = position if self.reached is None else min(position, self.reached)
 
     def _look_again(self, names: Sequence[str]) -> None:
         with self.books.connection(self._asked_at) as connection:
@@ -428,5 +463,5 @@ def instant(text: str, now: datetime) -> datetime:
     return at
 
 
-def not_yet(message: str) -> BadInput:
-    return BadInput(message, pointer="?as_of", code="as_of_in_future")
+def not_yet(message: str, name: str = "as_of") -> BadInput:
+    return BadInput(message, pointer=f"?{name}", code=f"{name}_in_future")

@@ -59,6 +59,7 @@ class Office:
         self._keys: dict[UUID, FactorKeys] = {}
         self._headers: tuple[float, dict[str, str]] = (0.0, {})
         self._turn = 0
+        self._clerk: Clerk | None = None
 
         def opened(desk: Desk) -> list[UUID]:
             workspace = desk.new(Workspace, self.tenant)
@@ -129,20 +130,35 @@ class Office:
     def decide(self, decisions: Sequence[Callable[[Desk], T]]) -> list[T]:
         """Record something without HTTP, all at once: what an act needs to be there."""
         url = conninfo(self.installation.database(), API_ROLE, application="faults clerk")
-
-        async def some(part: Sequence[Callable[[Desk], T]]) -> list[T]:
-            committer = Committer(PostgresStore(url), Journal().facts_mapper, system_clock)
-            committer.start()
-            try:
-                origin = Origin(Actor("system"), new_id())
-                commands = [Command(self.tenant, origin, decision) for decision in part]
-                done = await asyncio.gather(*(committer.submit(it) for it in commands))
-            finally:
-                await committer.stop()
-            return [it.answer for it in done]
-
+        if self._clerk is None or self._clerk.url != url:
+            self._clerk = Clerk(url)
         parts = [decisions[at : at + AT_ONCE] for at in range(0, len(decisions), AT_ONCE)]
-        return [answer for part in parts for answer in asyncio.run(some(part))]
+        return [answer for part in parts for answer in self._clerk.decide(self.tenant, part)]
+
+
+class Clerk:
+    """Records without HTTP, by a committer that lives as long as that of an API process.
+
+    So what it knows of long streams stays known. Nobody stops it; it ends with the tests.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._committer = Committer(PostgresStore(url), Journal().facts_mapper, system_clock)
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, name="clerk", daemon=True).start()
+        self._loop.call_soon_threadsafe(self._committer.start)
+
+    def decide(self, tenant: UUID, decisions: Sequence[Callable[[Desk], T]]) -> list[T]:
+        return asyncio.run_coroutine_threadsafe(
+            self._decided(tenant, decisions), self._loop
+        ).result()
+
+    async def _decided(self, tenant: UUID, decisions: Sequence[Callable[[Desk], T]]) -> list[T]:
+        origin = Origin(Actor("system"), new_id())
+        commands = [Command(tenant, origin, decision) for decision in decisions]
+        done = await asyncio.gather(*(self._committer.submit(it) for it in commands))
+        return [it.answer for it in done]
 
 
 class Request:

@@ -68,7 +68,6 @@ def api() -> None:
 def work() -> None:
     """Keep the read models at the journal's head; any number may run."""
     import projections
-
     from zeroinvoice.worker import Worker
 
     _, url = child()

@@ -10,6 +10,7 @@ from litestar import Request
 from litestar.di import NamedDependency
 
 from zeroinvoice.domain.principal import Asking, Principal, not_permitted
+from zeroinvoice.domain.roles import Permission
 from zeroinvoice.domain.workspace import Workspace
 from zeroinvoice.http.bodies import check_text
 from zeroinvoice.http.edge import told
@@ -44,7 +45,8 @@ class RequestReader(Reader):
         as_of = request.query_params.get("as_of")
         self.as_of_day = _day(as_of) if as_of and request.route_handler.opt.get(BY_DAY) else None
         self._told = told(request.scope)
-        self._needed, self._admitted = permissions(request.route_handler), admitted
+        self._needed: list[Permission] = [*permissions(request.route_handler)]
+        self._admitted = admitted
         super().__init__(
             books,
             principal.tenant,
@@ -54,6 +56,10 @@ class RequestReader(Reader):
             min_position=_position(request.headers.get("x-min-position")),
             as_of=instant(as_of, now) if as_of and self.as_of_day is None else None,
         )
+
+    def needs(self, permission: Permission) -> None:
+        """Ask for one more permission than the route does; before anything is read."""
+        self._needed.append(permission)
 
     def _let_in(self, streams: Reader) -> None:
         self.principal.admit(streams, self._needed)

@@ -19,6 +19,7 @@ from projections import (
     payments,
     proofs,
     receivables,
+    simulations,
     workspace,
 )
 
@@ -52,5 +53,6 @@ routes = [
     *api_keys.routes,
     *audit.routes,
     *proofs.routes,
+    *simulations.routes,
     *health.routes,
 ]

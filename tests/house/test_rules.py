@@ -108,6 +108,7 @@ GET /api/customers/{client_id}/credits/balance/total
 GET /api/customers/{client_id}/receivables
 GET /api/audit/proofs/head|GET /api/audit/proofs/inclusion|GET /api/audit/proofs/growth
 GET /api/audit/logs|GET /api/audit/resource/{resource_type}/{resource_id}/history
+POST /api/simulate
 GET /api/health|GET /api/workspace|PATCH /api/workspace
 GET /api/workspace/tax-codes|POST /api/workspace/tax-codes
 GET /api/workspace/members|POST /api/workspace/members

@@ -176,6 +176,9 @@ HOUSE: dict[str, Made] = {
     "audit.browse": _at(),
     "proofs.head": _at(),
     "proofs.inclusion": lambda it: Example(query={"seq": str(it.own.seq)}),
+    "simulations.simulate": lambda it: Example(
+        json={"changes": [{"type": "terms", "net_days": 14, "client_id": it.own.client_id}]}
+    ),
     "proofs.growth": lambda it: Example(query={"since": "1"}),
     "audit.history": lambda it: Example(
         {"resource_type": "client", "resource_id": it.own.client_id}
@@ -187,4 +190,5 @@ EXAMPLES: dict[str, Made] = {**AUTH, **CLIENTS, **MONEY, **HOUSE}
 BESIDES: dict[str, tuple[Permission, ...]] = {
     "invoices.move cancelled": ("invoices:cancel",),
     "invoices.move paid": ("payments:write",),
+    "simulations.simulate": ("invoices:read",),
 }

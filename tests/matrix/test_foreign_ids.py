@@ -71,6 +71,12 @@ FOREIGN: dict[tuple[str, str], Body] = {
         "invoice_id": own.invoice_id,
         "lines": [{"invoice_line_id": it.line_id}],
     },
+    ("simulations.simulate", "changes.payment_id"): lambda own, it: {
+        "changes": [{"type": "without_payment", "payment_id": it.payment_id}],
+    },
+    ("simulations.simulate", "changes.client_id"): lambda own, it: {
+        "changes": [{"type": "terms", "net_days": 14, "client_id": it.client_id}],
+    },
     ("merges.undo", "merge_id"): lambda own, it: {"merge_id": it.merge_id},
 }  # fmt: skip
 

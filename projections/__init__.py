@@ -24,6 +24,7 @@ from projections import (
     payments,
     proofs,
     receivables,
+    simulations,
     workspace,
 )
 
@@ -63,5 +64,6 @@ routes = [
     *audit_log.routes,
     *audit_statistics.routes,
     *compliance.routes,
+    *simulations.routes,
     *health.routes,
 ]

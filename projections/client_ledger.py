@@ -47,6 +47,7 @@ from zeroinvoice.kernel.value import Value
 from zeroinvoice.readside.ledgers import stamps, standing
 from zeroinvoice.readside.projector import Projector
 from zeroinvoice.readside.rows import Rows
+from zeroinvoice.readside.shelf import Shelf
 from zeroinvoice.readside.tables import Column, Index, any_of, read_table
 
 # Tables
@@ -345,6 +346,20 @@ def receivables_of(
         found.setdefault(entry.currency, []).append(entry)
     zone_name = reader.workspace.settings.time_zone
     return {code: _receivables(code, found[code], zone_name) for code in sorted(found)}
+
+
+def replayed(facts: Iterable[Fact], zone_name: str) -> dict[tuple[UUID, str], Receivables]:
+    """Receivables by home and currency, from facts that are folded in memory: a what-if."""
+    rows, standing = Shelf(entries), Shelf(current)
+    for fact in facts:
+        rows.tenant = standing.tenant = fact.tenant
+        project(rows, standing, fact)
+    found: dict[tuple[UUID, str], list[_Entry]] = {}
+    for row in rows.rows.values():
+        if row["gone_at"] is None:
+            entry = _Entry(*(row[name] for name in _Entry.__struct_fields__))
+            found.setdefault((row["client_id"], entry.currency), []).append(entry)
+    return {key: _receivables(key[1], it, zone_name) for key, it in found.items()}
 
 
 def _receivables(currency: str, found: list[_Entry], zone_name: str) -> Receivables:

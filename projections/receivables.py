@@ -208,7 +208,7 @@ def owed(reader: RequestReader, it: Receivables, asked: Question) -> CurrencyRec
         promise_dates=_promises(it, day),
         last_payment=_last_payment(it),
         next_due=_next_due(open, day),
-        dso=_dso(it, day, outstanding, outstanding - late),
+        dso=dso_of(it, day, outstanding, outstanding - late),
         trend=[_month(it, first, last) for first, last in last_months(day, MONTHS)],
         apart=ApartView(
             none + sum((bill.payable for bill in it.standing("draft", day)), ZERO),
@@ -263,7 +263,8 @@ def _next_due(open: list[Instalment], day: date) -> NextDue | None:
     return NextDue(due, sum((part.amount for part in open if part.due_date == due), ZERO))
 
 
-def _dso(it: Receivables, day: date, outstanding: Decimal, not_due: Decimal) -> DsoView:
+def dso_of(it: Receivables, day: date, outstanding: Decimal, not_due: Decimal) -> DsoView:
+    """Days sales outstanding at the end of a day, in every way of counting them."""
     sales = it.sales(day - timedelta(PERIOD - 1), day, day)
     dso, best = simple(outstanding, sales), simple(not_due, sales)
     return DsoView(

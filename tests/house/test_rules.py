@@ -115,6 +115,7 @@ POST /api/activity/track/invoice-created|POST /api/activity/track/payment-receiv
 PUT /api/activity/marker
 GET /api/audit/search|GET /api/audit/user/{user_id}/activity|GET /api/audit/statistics
 GET /api/audit/my-activity|GET /api/audit/compliance-report
+POST /api/simulate
 GET /api/health|GET /api/workspace|PATCH /api/workspace
 GET /api/workspace/tax-codes|POST /api/workspace/tax-codes
 GET /api/workspace/members|POST /api/workspace/members

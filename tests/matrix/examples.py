@@ -181,6 +181,9 @@ HOUSE: dict[str, Made] = {
     "audit.browse": _at(),
     "proofs.head": _at(),
     "proofs.inclusion": lambda it: Example(query={"seq": str(it.own.seq)}),
+    "simulations.simulate": lambda it: Example(
+        json={"changes": [{"type": "terms", "net_days": 14, "client_id": it.own.client_id}]}
+    ),
     "proofs.growth": lambda it: Example(query={"since": "1"}),
     "audit_log.browse": _at(),
     "audit_log.search": lambda it: Example(query={"q": "Acme"}),
@@ -200,4 +203,5 @@ EXAMPLES: dict[str, Made] = {**AUTH, **CLIENTS, **MONEY, **HOUSE}
 BESIDES: dict[str, tuple[Permission, ...]] = {
     "invoices.move cancelled": ("invoices:cancel",),
     "invoices.move paid": ("payments:write",),
+    "simulations.simulate": ("invoices:read",),
 }

@@ -73,6 +73,12 @@ FOREIGN: dict[tuple[str, str], Body] = {
     },
     ("activity.track_invoice", "id"): lambda own, it: {"id": it.invoice_id},
     ("activity.track_payment", "id"): lambda own, it: {"id": it.payment_id},
+    ("simulations.simulate", "changes.payment_id"): lambda own, it: {
+        "changes": [{"type": "without_payment", "payment_id": it.payment_id}],
+    },
+    ("simulations.simulate", "changes.client_id"): lambda own, it: {
+        "changes": [{"type": "terms", "net_days": 14, "client_id": it.client_id}],
+    },
     ("merges.undo", "merge_id"): lambda own, it: {"merge_id": it.merge_id},
 }  # fmt: skip
 

@@ -1,13 +1,10 @@
 """A world for properties: the real committer on a journal in memory, every read model beside it."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
-
-from sqlalchemy import Table
 
 import projections
 from zeroinvoice.domain.account import Account, account_of
@@ -19,8 +16,9 @@ from zeroinvoice.journal.committer import Command, Committer
 from zeroinvoice.journal.memory import MemoryStore
 from zeroinvoice.journal.recorder import MemoryFactRecorder
 from zeroinvoice.kernel.desk import Desk
-from zeroinvoice.kernel.facts import Actor, Origin, State
-from zeroinvoice.readside.rows import Row, Rows
+from zeroinvoice.kernel.facts import Actor, Fact, Origin, State
+from zeroinvoice.readside.rows import Row
+from zeroinvoice.readside.shelf import Shelf
 
 TENANT = UUID(int=7)
 ASIDE = {  # they tell of the merges themselves, or by the positions of what happened
@@ -34,50 +32,6 @@ OF_RECEIPT = ("kind", "client_id", "currency", "amount", "fee_amount", "method",
               "invoices")  # fmt: skip
 OF_ENTRY = ("client_id", "kind", "document", "part", "currency", "amount", "day", "in_money")
 Decision = Callable[[Desk], Any]
-
-
-class Shelf(Rows):
-    """A read table in memory, for the folds as they are."""
-
-    def __init__(self, table: Table) -> None:
-        self._columns = [column.name for column in table.columns]
-        self._key, self.by_stream = self._columns[0], self._columns[0] == "id"
-        self._blank = {
-            column.name: column.default.arg if column.default is not None else None
-            for column in table.columns
-        }
-        self._cache, self._dirty, self._expected = OrderedDict(), {}, ()
-        self._stored, self._written, self._connection = set(), None, None
-
-    def _load(self, ids: list[Any]) -> None:
-        self._cache.update(dict.fromkeys(ids))
-
-    def flush(self, held: int = 0) -> None:
-        return
-
-    def where(self, **equal: Any) -> Any:
-        return Found([it for it in self.rows.values() if self._fits(it, equal)])
-
-    @property
-    def rows(self) -> dict[Any, Row]:
-        return {id: row for id, row in self._cache.items() if row is not None}
-
-    @staticmethod
-    def _fits(row: Row, equal: dict[str, Any]) -> bool:
-        wanted = {k: v if isinstance(v, (list, tuple)) else [v] for k, v in equal.items()}
-        return all(row[name] in values for name, values in wanted.items())
-
-
-class Found:
-    def __init__(self, rows: list[Row]) -> None:
-        self._rows = rows
-
-    def count(self) -> int:
-        return len(self._rows)
-
-    def set(self, **values: Any) -> None:
-        for row in self._rows:
-            row.update(values)
 
 
 class World:
@@ -131,6 +85,10 @@ class World:
                 it.project(*self.tables[it.name], fact)
         self._read = len(self._recorder.rows)
         return answer
+
+    @property
+    def facts(self) -> list[Fact]:
+        return [self._mapper.fact(*row[:6]) for row in self._recorder.rows]
 
     def state(self, kind: type[Any], id: UUID) -> Any:
         return self.states.get(id) or kind(id=id)

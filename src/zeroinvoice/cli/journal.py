@@ -1,6 +1,8 @@
 """The journal from the command line: verified, exported, proven, watched."""
 
 import sys
+from datetime import datetime
+from functools import partial
 from typing import IO
 from uuid import UUID
 
@@ -136,6 +138,58 @@ def check_proofs(file: IO[bytes], heads: IO[bytes] | None, keys: tuple[str, ...]
         click.echo(f"BROKEN at {broken}", err=True)
         sys.exit(1)
     click.echo(f"{count} proofs: all hold.")
+
+
+@journal_group.command("replay")
+@click.option("--tenant", type=click.UUID, required=True, help="Of which workspace.")
+@click.option("--until", help="An instant, or a fact's position; by default now.")
+@click.option("--change", "file", type=click.File("rb"), required=True, help="What differs: JSON.")
+@click.option("--table", is_flag=True, help="Tables for people, instead of JSON.")
+def replay(tenant: UUID, until: str | None, file: IO[bytes], table: bool) -> None:
+    """Tell a workspace's history again with something in it changed; nothing is written.
+
+    The file holds what POST /api/simulate takes, such as
+    {"changes": [{"type": "terms", "net_days": 14}]}.
+    """
+    import msgspec
+    from rich.console import Console
+
+    from projections.simulations import MOST_BY_HAND, Simulate, simulated
+    from zeroinvoice.cli.replay import tables_of
+    from zeroinvoice.domain.history import TOPICS
+    from zeroinvoice.http.bodies import decoded
+    from zeroinvoice.journal.application import Journal
+    from zeroinvoice.kernel.clock import system_clock
+    from zeroinvoice.kernel.refusals import Refusal
+
+    try:
+        asked = decoded(file.read(), Simulate)
+        if until is not None:
+            asked = asked.but(until=_until(until))
+        with database(read_settings()) as url:
+            journal = Journal.at(url)
+            read = partial(journal.facts_of, tenant, TOPICS)
+            found = simulated(asked, tenant, read, system_clock(), MOST_BY_HAND)
+            journal.close()
+    except Refusal as no:
+        click.echo(no.message, err=True)
+        sys.exit(1)
+    if not table:
+        click.echo(msgspec.json.encode(found).decode())
+        return
+    console = Console()
+    for each in tables_of(found):
+        console.print(each)
+
+
+def _until(text: str) -> datetime | int:
+    """A position, or an instant. Raises `BadInput`."""
+    from zeroinvoice.kernel.refusals import BadInput
+
+    try:
+        return int(text) if text.isdigit() else datetime.fromisoformat(text)
+    except ValueError:
+        raise BadInput("Give --until as an RFC 3339 instant, or as a position.") from None
 
 
 @journal_group.command("tail")

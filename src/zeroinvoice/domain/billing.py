@@ -26,6 +26,7 @@ from zeroinvoice.domain.invoice import (
 )
 from zeroinvoice.domain.lines import Discount, Line, Tax, Totals, price
 from zeroinvoice.domain.series import NumberSeries, series_id
+from zeroinvoice.domain.taxes import bare_tax
 from zeroinvoice.domain.terms import due_date, parse
 from zeroinvoice.domain.workspace import Workspace, assert_reason
 from zeroinvoice.domain.workspace import today as today
@@ -430,8 +431,7 @@ def _taxes(it: LineWritten, mode: TaxMode, client: Client, workspace: Workspace)
         )
     if it.tax_rate is None:
         return ()
-    rate = it.tax_rate
-    return (Tax(None, f"{rate} %", rate, "S" if rate else "Z", inclusive=mode == "inclusive"),)
+    return (bare_tax(it.tax_rate, inclusive=mode == "inclusive"),)
 
 
 def _deposit(asked: DraftInvoice, totals: Totals) -> Deposit | None:

@@ -42,6 +42,11 @@ class Tax(Value, omit_defaults=True):
         )
 
 
+def bare_tax(rate: Decimal, *, inclusive: bool = False) -> Tax:
+    """The tax of a line that names none of the tenant's, but only a rate."""
+    return Tax(None, f"{rate} %", rate, "S" if rate else "Z", inclusive=inclusive)
+
+
 class TaxRow(Value, omit_defaults=True):
     """The lines that bear one tax, summed: a row of the tax breakdown (EN 16931 BG-23)."""
 

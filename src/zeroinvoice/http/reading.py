@@ -11,6 +11,7 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
 from zeroinvoice.domain.principal import Asking, Principal, not_permitted
+from zeroinvoice.domain.roles import Permission
 from zeroinvoice.domain.workspace import Workspace
 from zeroinvoice.http.access_log import AccessLog, Verb
 from zeroinvoice.http.bodies import check_text
@@ -51,7 +52,8 @@ class RequestReader(Reader):
         self.as_of_day = _day(as_of) if as_of is not None and by_day else None
         self._told = told(request.scope)
         self._request, self._accesses = request, accesses
-        self._needed, self._admitted = permissions(request.route_handler), admitted
+        self._needed: list[Permission] = [*permissions(request.route_handler)]
+        self._admitted = admitted
         super().__init__(
             books,
             principal.tenant,
@@ -61,6 +63,10 @@ class RequestReader(Reader):
             min_position=_position(request.headers.get("x-min-position")),
             as_of=instant(as_of, now) if as_of is not None and self.as_of_day is None else None,
         )
+
+    def needs(self, permission: Permission) -> None:
+        """Ask for one more permission than the route does; before anything is read."""
+        self._needed.append(permission)
 
     def _let_in(self, streams: Reader) -> None:
         self.principal.admit(streams, self._needed)

@@ -16,6 +16,7 @@ from zeroinvoice.http.past import OPERATIONS, AsOf, kept_to_now
 from zeroinvoice.http.problems import documented
 
 READ_ERRORS = (400, 401, 403, 404, 422, 429, 503)
+ASK_ERRORS = (*READ_ERRORS, 415)
 ANYBODY: Literal["anybody"] = "anybody"  # of routes for those who are not logged in, too
 May = Permission | Literal["anybody"]
 WRITE_ERRORS = (400, 401, 403, 404, 409, 412, 415, 422, 429, 503)
@@ -89,39 +90,45 @@ def _security(may: May) -> list[dict[str, list[str]]]:
     return [{"bearer": []}, *keys]
 
 
-def get(
-    path: str | list[str],
-    *,
-    may: May,
-    errors: tuple[int, ...] = READ_ERRORS,
-    responses: dict[int, ResponseSpec] | None = None,
-    as_of: AsOf | None = None,
-    **options: Any,
-) -> Callable[[Callable[..., Any]], HTTPRouteHandler]:
+Route = Callable[..., Callable[[Callable[..., Any]], HTTPRouteHandler]]
+
+
+def _reads(verb: Any, errors: tuple[int, ...]) -> Route:
     """A read: a plain function, run in the bounded thread pool, unless it is async itself.
 
-    Without a word on `as_of`, a list that comes in parts is of now, and what else a reader
-    shows can be had of any instant.
+    Without a word on `as_of`, a list that comes in parts is of now, as is what a body asks for,
+    and what else a reader shows can be had of any instant.
     """
 
-    def made(function: Callable[..., Any]) -> HTTPRouteHandler:
-        taken = signature(function).parameters
-        past = as_of or ("instant" if "reader" in taken and "listing" not in taken else "never")
-        return litestar.get(
-            path,
-            sync_to_thread=None if iscoroutinefunction(function) else True,
-            responses={**documented(*errors), **(responses or {})},
-            guards=[kept_to_now],
-            operation_class=OPERATIONS[past],
-            as_of=past,
-            **_described(path, function, may),
-            **options,
-        )(function)
+    def route(
+        path: str | list[str],
+        *,
+        may: May,
+        errors: tuple[int, ...] = errors,
+        responses: dict[int, ResponseSpec] | None = None,
+        as_of: AsOf | None = None,
+        **options: Any,
+    ) -> Callable[[Callable[..., Any]], HTTPRouteHandler]:
+        def made(function: Callable[..., Any]) -> HTTPRouteHandler:
+            taken = signature(function).parameters
+            whole = "reader" in taken and "listing" not in taken and "data" not in taken
+            past = as_of or ("instant" if whole else "never")
+            handler: HTTPRouteHandler = verb(
+                path,
+                status_code=200,
+                sync_to_thread=None if iscoroutinefunction(function) else True,
+                responses={**documented(*errors), **(responses or {})},
+                guards=[kept_to_now],
+                operation_class=OPERATIONS[past],
+                as_of=past,
+                **_described(path, function, may),
+                **options,
+            )(function)
+            return handler
 
-    return made
+        return made
 
-
-Route = Callable[..., Callable[[Callable[..., Any]], HTTPRouteHandler]]
+    return route
 
 
 def _writes(verb: Any, status: int) -> Route:
@@ -149,6 +156,8 @@ def _writes(verb: Any, status: int) -> Route:
     return route
 
 
+get = _reads(litestar.get, READ_ERRORS)
+ask = _reads(litestar.post, ASK_ERRORS)  # a read whose question is a body; it writes nothing
 post = _writes(litestar.post, 201)
 put = _writes(litestar.put, 200)
 patch = _writes(litestar.patch, 200)
@@ -157,6 +166,7 @@ delete = _writes(litestar.delete, 204)
 __all__ = [
     "ANYBODY",
     "ApiRequest",
+    "ask",
     "delete",
     "get",
     "operation_id",

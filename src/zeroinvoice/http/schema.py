@@ -66,6 +66,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {  # a body each, by operation
         "notes": "Net 30",
     },
     "invoices.move": {"status": "sent"},
+    "simulations.simulate": {
+        "changes": [
+            {"type": "tax_rate", "code": "VAT", "rate": "21", "from": "2026-01-01"},
+            {"type": "terms", "net_days": 14},
+        ],
+    },
     "payments.record": {
         "invoice_id": "01890a5d-ac96-774b-bcce-b302099a8058",
         "amount": "1500.00",

@@ -1,6 +1,7 @@
 """The journal as an application of the library: its mapper, its recorder, and reads in order."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from itertools import islice, takewhile
 from uuid import UUID
 
 from eventsourcing.application import Application
@@ -96,6 +97,12 @@ class Journal(Application[UUID]):
         """All facts of one of the tenant's streams, oldest first; empty when it is not theirs."""
         fact = self.facts_mapper.fact
         return [fact(*row[:6]) for row in self._recorder.rows_of(stream) if row[1] == tenant]
+
+    def facts_of(self, tenant: UUID, topics: Collection[str], upto: int, most: int) -> list[Fact]:
+        """The tenant's first facts of some classes up to a position, at most so many."""
+        rows = takewhile(lambda row: row[0] <= upto, self.every_row())
+        theirs = (row for row in rows if row[1] == tenant and row[4] in topics)
+        return [self.facts_mapper.fact(*row[:6]) for row in islice(theirs, most)]
 
     def chain_of(self, position: int) -> tuple[UUID, list[tuple[int, bytes]]]:
         """The tenant of the fact at a position, and the hashes of its facts by position.

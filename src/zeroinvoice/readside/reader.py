@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -56,6 +56,11 @@ LINKS = (  # the hash of some facts, and that of the tenant's fact before each
 )
 HASHES = (  # the hashes of a tenant's first facts
     "SELECT position, hash FROM facts WHERE tenant_id = %s ORDER BY position LIMIT %s"
+)
+TOLD = (  # a tenant's facts of some classes, up to a position
+    "SELECT position, tenant_id, stream, version, topic, state FROM facts"
+    " WHERE tenant_id = %s AND topic = ANY(%b::text[]) AND position <= %s"
+    " ORDER BY position LIMIT %s"
 )
 CHECKPOINTS = "SELECT name, generation, position, shape FROM checkpoints WHERE name = ANY(%s)"
 STANDING = (  # checkpoints, and beside each the tenant's head
@@ -268,6 +273,14 @@ class Reader:
                 NAMED, [list(positions), self.tenant], prepare=True, binary=True
             )
         return {row[0]: self.books.mapper.fact(*row) for row in found.fetchall()}
+
+    def facts(self, topics: Collection[str], upto: int, most: int) -> list[Fact]:
+        """The tenant's first facts of some classes up to a position, at most so many."""
+        self._enter()
+        asked = [self.tenant, list(topics), upto, most]
+        with self.books.within(self.tenant, self._asked_at) as connection:
+            found = connection.execute(TOLD, asked, prepare=True, binary=True)
+        return [self.books.mapper.fact(*row) for row in found.fetchall()]
 
     def links(self, positions: Sequence[int]) -> dict[int, tuple[bytes, bytes]]:
         """The hash of each of the tenant's facts, and of its fact before; by position."""

@@ -245,10 +245,10 @@ class Many:
         )
 
     def _values(self) -> list[list[Any]]:
-        return [*map(_many, self._equal.values()), [self._rows.tenant]]
+        return [*map(many, self._equal.values()), [self._rows.tenant]]
 
 
-def _many(value: Any) -> list[Any]:
+def many(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple, set, frozenset)) else [value]
 
 

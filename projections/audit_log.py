@@ -7,7 +7,7 @@ from litestar import Response
 from litestar.params import FromPath, QueryParameter
 
 from projections.audit import AuditEntry, audit
-from projections.audit_export import Form, exported
+from projections.audit_export import TYPES, Form, exported
 from projections.audit_question import ASKED, AskedOf, AuditQuestion, find
 from zeroinvoice.domain.access_day import View
 from zeroinvoice.domain.user import User
@@ -20,13 +20,14 @@ from zeroinvoice.readside.paging import Page, Paging
 
 it = audit.c
 
+FILES = tuple(TYPES.values())
 Format = Annotated[
     Form,
     QueryParameter(description="`csv` and `jsonl` hand out all entries, oldest first, as a file"),
 ]
 
 
-@get("/audit/logs", may="audit:read", as_of="instant", dependencies=ASKED)
+@get("/audit/logs", may="audit:read", as_of="instant", files=FILES, dependencies=ASKED)
 def browse(
     reader: Reading, listing: Listing, asked: AskedOf, parts: Sharing, format: Format = "json"
 ) -> Response[Page[AuditEntry]]:
@@ -37,7 +38,7 @@ def browse(
     return _answered(reader, "logs", asked, listing, parts, format)
 
 
-@get("/audit/search", may="audit:read", as_of="instant", dependencies=ASKED)
+@get("/audit/search", may="audit:read", as_of="instant", files=FILES, dependencies=ASKED)
 def search(
     reader: Reading, listing: Listing, asked: AskedOf, parts: Sharing, format: Format = "json"
 ) -> Response[Page[AuditEntry]]:

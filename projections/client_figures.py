@@ -68,7 +68,9 @@ class ClientFigures(Value, kw_only=True):
     first_invoice_at: datetime | None
     last_invoice_at: datetime | None
     last_payment_at: datetime | None
-    explained: Explained | UnsetType  # by figure and currency, such as outstanding.EUR; on request
+    explained: Explained | UnsetType = (
+        UNSET  # by figure and currency, such as outstanding.EUR; on request
+    )
 
 
 class Period(Value):

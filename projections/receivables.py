@@ -116,7 +116,7 @@ class CurrencyReceivables(Value, kw_only=True):
     dso: DsoView
     trend: list[MonthView]  # twelve, the oldest first
     apart: ApartView
-    explained: Explained | UnsetType  # only on request
+    explained: Explained | UnsetType = UNSET  # only on request
 
 
 class CreditLimit(Value):

@@ -186,10 +186,8 @@ HOUSE: dict[str, Made] = {
     ),
     "proofs.growth": lambda it: Example(query={"since": "1"}),
     "audit_log.browse": _at(),
-    "audit_log.search": lambda it: Example(query={"q": "Acme"}),
-    "audit_log.user_activity": lambda it: Example(
-        {"user_id": str(it.principals.people["auditor"].id)}
-    ),
+    "audit_log.search": lambda it: Example(query={"q": "Invoice"}),
+    "audit_log.user_activity": lambda it: Example({"user_id": str(it.principals.owner.id)}),
     "audit_log.my_activity": _at(),
     "audit_statistics.statistics": _at(),
     "compliance.report": _at(),

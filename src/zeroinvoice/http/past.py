@@ -1,11 +1,17 @@
 """The past: which routes can be asked what they showed at an instant, and how the rest decline."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
-from litestar.openapi.spec import Operation, Parameter, Schema
+from litestar.openapi.spec import (
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    Operation,
+    Parameter,
+    Schema,
+)
 from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
 
 from zeroinvoice.kernel.refusals import BadInput
@@ -30,10 +36,24 @@ async def kept_to_now(
 
 
 @dataclass
-class _OfInstants(Operation):
+class _OfNow(Operation):
+    """An operation as it is described, with the media types of files that it also hands out."""
+
+    files: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        answer = (self.responses or {}).get("200")
+        if self.files and isinstance(answer, OpenAPIResponse):
+            text = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))
+            answer.content = {**(answer.content or {}), **dict.fromkeys(self.files, text)}
+
+
+@dataclass
+class _OfInstants(_OfNow):
     """An operation whose description names `as_of`."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         instant = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.DATE_TIME)
         told = "the instant whose knowledge is asked for, such as 2026-03-31T23:59:59Z"
         self._add(instant, told)
@@ -46,6 +66,7 @@ class _OfInstants(Operation):
 @dataclass
 class _OfDays(_OfInstants):
     def __post_init__(self) -> None:
+        _OfNow.__post_init__(self)
         day = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.DATE)
         instant = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.DATE_TIME)
         told = (
@@ -55,8 +76,14 @@ class _OfDays(_OfInstants):
         self._add(Schema(any_of=[instant, day]), told)
 
 
-OPERATIONS: dict[AsOf, type[Operation]] = {
-    "never": Operation,
+_OPERATIONS: dict[AsOf, type[Operation]] = {
+    "never": _OfNow,
     "instant": _OfInstants,
     "day": _OfDays,
 }
+
+
+def operation(past: AsOf, files: tuple[str, ...] = ()) -> type[Operation]:
+    """How an operation is described that answers for such a past, and also with files of types."""
+    base = _OPERATIONS[past]
+    return type(base.__name__, (base,), {"files": files}) if files else base

@@ -12,7 +12,7 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from zeroinvoice.domain.roles import ALL, FOR_KEYS, Permission
 from zeroinvoice.http.bodies import decoded
-from zeroinvoice.http.past import OPERATIONS, AsOf, kept_to_now
+from zeroinvoice.http.past import AsOf, kept_to_now, operation
 from zeroinvoice.http.problems import documented
 
 READ_ERRORS = (400, 401, 403, 404, 422, 429, 503)
@@ -97,7 +97,8 @@ def _reads(verb: Any, errors: tuple[int, ...]) -> Route:
     """A read: a plain function, run in the bounded thread pool, unless it is async itself.
 
     Without a word on `as_of`, a list that comes in parts is of now, as is what a body asks for,
-    and what else a reader shows can be had of any instant.
+    and what else a reader shows can be had of any instant. `files` are the media types that an
+    answer may have beside JSON.
     """
 
     def route(
@@ -107,6 +108,7 @@ def _reads(verb: Any, errors: tuple[int, ...]) -> Route:
         errors: tuple[int, ...] = errors,
         responses: dict[int, ResponseSpec] | None = None,
         as_of: AsOf | None = None,
+        files: tuple[str, ...] = (),
         **options: Any,
     ) -> Callable[[Callable[..., Any]], HTTPRouteHandler]:
         def made(function: Callable[..., Any]) -> HTTPRouteHandler:
@@ -119,7 +121,7 @@ def _reads(verb: Any, errors: tuple[int, ...]) -> Route:
                 sync_to_thread=None if iscoroutinefunction(function) else True,
                 responses={**documented(*errors), **(responses or {})},
                 guards=[kept_to_now],
-                operation_class=OPERATIONS[past],
+                operation_class=operation(past, files),
                 as_of=past,
                 **_described(path, function, may),
                 **options,

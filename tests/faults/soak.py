@@ -18,6 +18,8 @@ from records import Records
 from rounds import kill
 from vitals import Vitals
 
+from zeroinvoice.journal.store import Lost
+
 PER_S = 50  # writes
 FAULT_EVERY = 20.0  # seconds
 AHEAD = 20  # seconds for which operations are prepared at a time
@@ -157,7 +159,12 @@ def _settle(
     seen.unknown += outcomes.count("unknown")
     installation.healthy_again(20)
     resolve(office, [it for it in attempts if it.outcome == "unknown"])
-    records.read(installation.database())
+    while True:
+        try:
+            records.read(installation.database())
+            break
+        except Lost:  # the next fault met whoever reads; what was read is kept
+            installation.healthy_again(20)
     for it in attempts:
         effects = it.operation.effects(records.marked.pop(it.mark, Counter()))
         assert effects == (1 if it.operation.effect else 0), f"{it.told} and has {effects} effects"

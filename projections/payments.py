@@ -27,6 +27,7 @@ from projections.payment_view import PaidTotal, PaymentView
 from zeroinvoice.domain.client import PaymentMethod
 from zeroinvoice.domain.invoice import Invoice, InvoiceSent
 from zeroinvoice.domain.payment import (
+    PayerErased,
     Payment,
     PaymentCorrected,
     PaymentReceipted,
@@ -153,11 +154,12 @@ def project(
         case PaymentVoided():
             row = rows.get(id)
             assert row is not None
-            none = row["applied"] - row["applied"]
-            zeros = {"applied": none, "unapplied": none, "amount_overpaid": none}
+            zeros = dict.fromkeys(("applied", "unapplied", "amount_overpaid"), row["applied"] * 0)
             rows.set(id, status="voided", **zeros, **stamp)
         case PaymentRefunded():
             _refund(rows, parts, back, fact, event)
+        case PayerErased():
+            rows.erase(id, "reference", "note", **stamp)
         case PaymentReceipted(receipt=receipt):
             rows.set(id, receipt_number=receipt.number, **stamp)
         case _:
@@ -228,7 +230,7 @@ def _days(invoices: Rows, invoice_id: UUID, received_on: date) -> int | None:
 
 
 projector = Projector(
-    "payments", 3, (payments, allocations, refunds, names, moves, issued), project
+    "payments", 4, (payments, allocations, refunds, names, moves, issued), project
 )
 
 # Views

@@ -59,6 +59,7 @@ class WorkspaceView(Value, kw_only=True):
     overpayment: str
     chronology: str
     merge_undo_days: int
+    retention_years: int  # for which clients are kept after their last year of business
     numbers: dict[str, NumberPatternView]  # by kind of document, defaults included
     created_at: datetime | None
     updated_at: datetime | None
@@ -81,6 +82,7 @@ class WorkspaceView(Value, kw_only=True):
             overpayment=settings.overpayment,
             chronology=settings.chronology,
             merge_undo_days=settings.merge_undo_days,
+            retention_years=settings.retention_years,
             numbers={kind: NumberPatternView(p.pattern, p.reset) for kind, p in patterns.items()},
             created_at=it.created_at,
             updated_at=it.changed_at,

@@ -104,10 +104,11 @@ def api() -> None:
 def work() -> None:
     """Keep the read models at the journal's head; any number may run."""
     import projections
+    from zeroinvoice.gateways.sealing import MasterKeys
     from zeroinvoice.worker import Worker
 
-    _, url = child()
-    worker = Worker(url, projections.projectors)
+    settings, url = child()
+    worker = Worker(url, projections.projectors, MasterKeys(settings.master_keys))
     until_told(worker.run, worker.stop)
 
 
@@ -159,6 +160,7 @@ def rebuild_projections(names: tuple[str, ...], everything: bool, stale: bool) -
     from rich.progress import Progress
 
     import projections
+    from zeroinvoice.gateways.sealing import MasterKeys
     from zeroinvoice.journal.application import Journal
     from zeroinvoice.journal.schema import WORK_ROLE, conninfo
     from zeroinvoice.readside.projector import rebuild
@@ -169,9 +171,10 @@ def rebuild_projections(names: tuple[str, ...], everything: bool, stale: bool) -
     if unknown or not (names or everything or stale):
         click.echo(f"Name --all, --stale, or some of: {', '.join(known)}.", err=True)
         sys.exit(2)
-    with database(read_settings()) as url:
+    settings = read_settings()
+    with database(settings) as url:
         work = conninfo(url, WORK_ROLE, application="zeroinvoice rebuild", statement_ms=0)
-        journal = Journal.at(work)
+        journal = Journal.at(work, MasterKeys(settings.master_keys))
         with psycopg.connect(work, autocommit=True) as connection, Progress() as bar:
             task = bar.add_task("facts", total=journal.head())
 
@@ -292,7 +295,7 @@ def tail_journal(last: int, follow: bool) -> None:
 
 @cli.group("vault")
 def vault_group() -> None:
-    """The vault: the keys that seal bank numbers, and the master keys that wrap them."""
+    """The vault: the keys that seal personal data, and the master keys that wrap them."""
 
 
 @vault_group.command("rotate")

@@ -37,6 +37,9 @@ def recorder(url: str) -> Iterator[PostgresFactRecorder]:
     pool.close()
 
 
+REST = ("Something", "{}", bytes(32), None, None, None)  # of a row, beside its place
+
+
 def written(recorder: PostgresFactRecorder, count: int = 5) -> list[Any]:
     stream = uuid4()
     recorder.insert_events(
@@ -82,7 +85,7 @@ def test_a_position_that_does_not_follow_is_refused(
     url: str, recorder: PostgresFactRecorder
 ) -> None:
     rows = written(recorder)
-    gap = (rows[-1][0] + 2, rows[-1][1], uuid4(), 1, "Something", "{}", bytes(32))
+    gap = (rows[-1][0] + 2, rows[-1][1], uuid4(), 1, *REST)
     with psycopg.connect(url, autocommit=True) as connection:
         with pytest.raises(psycopg.errors.IntegrityConstraintViolation):
             connection.execute(INSERT, columns_of([gap]))
@@ -93,7 +96,7 @@ def test_an_insert_waits_for_whoever_holds_the_order_lock(
 ) -> None:
     """Reliability 0.3: the trigger takes the lock, whatever the writer forgot."""
     rows = written(recorder)
-    row = (rows[-1][0] + 1, rows[-1][1], uuid4(), 1, "Something", "{}", bytes(32))
+    row = (rows[-1][0] + 1, rows[-1][1], uuid4(), 1, *REST)
     with psycopg.connect(url) as holder, psycopg.connect(url, autocommit=True) as other:
         holder.execute("SELECT pg_advisory_xact_lock(4711)")
         inserting = threading.Thread(target=other.execute, args=(INSERT, columns_of([row])))
@@ -129,12 +132,13 @@ def test_the_option_that_would_drop_the_order_is_refused(monkeypatch: pytest.Mon
 
 
 TAMPERED = {
-    "one byte": lambda rows: [*rows[:2], (*rows[2][:5], rows[2][5] + " ", rows[2][6]), *rows[3:]],
+    "one byte": lambda rows: [*rows[:2], (*rows[2][:5], rows[2][5] + " ", *rows[2][6:]), *rows[3:]],
     "one row": lambda rows: [*rows[:2], *rows[3:]],
     "the order": lambda rows: [*rows[:2], rows[3], rows[2], *rows[4:]],
     "the topic": lambda rows: [*rows[:2], (*rows[2][:4], "Other", *rows[2][5:]), *rows[3:]],
     "the tenant": lambda rows: [*rows[:2], (rows[2][0], uuid4(), *rows[2][2:]), *rows[3:]],
-    "the hash": lambda rows: [*rows[:2], (*rows[2][:6], bytes(32)), *rows[3:]],
+    "the hash": lambda rows: [*rows[:2], (*rows[2][:6], bytes(32), *rows[2][7:]), *rows[3:]],
+    "the subject": lambda rows: [*rows[:2], (*rows[2][:7], uuid4(), None, None), *rows[3:]],
 }
 
 

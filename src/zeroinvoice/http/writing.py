@@ -86,6 +86,27 @@ class Writer:
         the first is the current one.
         Raises whatever the decision refuses with.
         """
+        key = await self._key((bound,) if isinstance(bound, str) else bound)
+        expected = expected_versions(self._request)
+        return await self._submit(decision, self._origin(), wants, key, expected)
+
+    async def go_on(self, decision: Callable[[Desk], T]) -> T:
+        """One more part of what was committed before it, where that is too much for one command.
+
+        The key and the version that the request names are those of its first part. Each part can
+        be done again: who repeats the request carries on where it was interrupted.
+        """
+        origin = self._origin()
+        return await self._submit(decision, origin.but(correlation=origin.request))
+
+    async def _submit(
+        self,
+        decision: Callable[[Desk], T],
+        origin: Origin,
+        wants: Sequence[tuple[type[State[Any]], UUID]] = (),
+        key: Key | None = None,
+        expected: tuple[int, ...] | None = None,
+    ) -> T:
         request, tenant = self._request, self.tenant
         places: list[tuple[type[State[Any]], tuple[UUID, UUID]]] = [
             (kind, (tenant, id)) for kind, id in wants
@@ -99,17 +120,12 @@ class Writer:
                 self._admitted(principal)
 
         command = Command(
-            tenant,
-            self._origin(),
-            decision,
-            wants=places,
-            guard=guard,
-            key=await self._key((bound,) if isinstance(bound, str) else bound),
-            expected=expected_versions(request),
+            tenant, origin, decision, wants=places, guard=guard, key=key, expected=expected
         )
         done = await self._committer.submit(command)
         answer = told(request.scope)
-        answer.position, answer.replayed = done.position, done.replayed
+        answer.position = done.position or answer.position
+        answer.replayed = answer.replayed or done.replayed
         first = done.answer[0] if isinstance(done.answer, tuple) and done.answer else done.answer
         if isinstance(first, State):
             answer.version = first.version

@@ -15,10 +15,11 @@ import structlog
 from psycopg_pool import ConnectionPool, PoolTimeout
 from sqlalchemy import Select, Table, select
 
+from zeroinvoice.domain import KIND_OF
 from zeroinvoice.journal.application import Journal
 from zeroinvoice.journal.fence import within
 from zeroinvoice.journal.mapper import GENESIS, FactMapper
-from zeroinvoice.journal.recorder import NEWER, RECONNECT
+from zeroinvoice.journal.recorder import NEWER, RECONNECT, SPANS, SPEAKING
 from zeroinvoice.journal.schema import AWAY
 from zeroinvoice.kernel.clock import local_day
 from zeroinvoice.kernel.facts import Fact, State, folded
@@ -37,12 +38,6 @@ LONGEST = 6.0  # seconds from when a read was asked for to its answer, whatever 
 FOR_CONNECTION = 2.0  # of them, in which a connection must be had
 PATIENCE = 1.0  # seconds a read waits for the projections it uses
 MIN_POSITION_PATIENCE = 2.0  # seconds when the caller named a position
-SPANS = (  # versions of many streams, from one to another
-    "SELECT f.position, f.tenant_id, f.stream, f.version, f.topic, f.state"
-    " FROM unnest(%b::uuid[], %b::int[], %b::int[]) AS w (stream, first, last)"
-    " JOIN facts f ON f.stream = w.stream AND f.version BETWEEN w.first AND w.last"
-    " WHERE f.tenant_id = %s ORDER BY f.position"
-)
 LINKS = (  # the hash of some facts, and that of the tenant's fact before each
     "SELECT f.position, f.hash, (SELECT b.hash FROM facts b WHERE b.tenant_id = f.tenant_id"
     " AND b.position < f.position ORDER BY b.position DESC LIMIT 1)"
@@ -221,7 +216,7 @@ class Reader:
         self._enter()
         with self.books.within(self.tenant, self._asked_at) as connection:
             found = connection.execute(NEWER, [[self.tenant], [id], [0]], prepare=True, binary=True)
-        return [self.books.mapper.fact(*row[:6]) for row in found.fetchall()]
+        return [self.books.mapper.read(row) for row in found.fetchall()]
 
     def histories(self, spans: Sequence[tuple[UUID, int, int]]) -> dict[UUID, list[Fact]]:
         """Facts of several of the tenant's streams, each from one version to another."""
@@ -233,8 +228,16 @@ class Reader:
         with self.books.within(self.tenant, self._asked_at) as connection:
             rows = connection.execute(SPANS, [*columns, self.tenant], prepare=True, binary=True)
         for row in rows.fetchall():
-            found[row[2]].append(self.books.mapper.fact(*row))
+            found[row[2]].append(self.books.mapper.read(row))
         return found
+
+    def speaking(self, subjects: Sequence[UUID]) -> list[tuple[UUID, str]]:
+        """The tenant's streams that speak of some subjects, and of what kind each is."""
+        self._enter()
+        with self.books.within(self.tenant, self._asked_at) as connection:
+            found = connection.execute(SPEAKING, [self.tenant, list(subjects)], prepare=True)
+        kinds = {event.__name__: kind for event, kind in KIND_OF.items()}
+        return [(stream, kinds[topic]) for stream, topic in found.fetchall()]
 
     def links(self, positions: Sequence[int]) -> dict[int, tuple[bytes, bytes]]:
         """The hash of each of the tenant's facts, and of its fact before; by position."""
@@ -357,7 +360,7 @@ class Reader:
 
         def settle() -> None:
             for row in cursor.fetchall():
-                fact = self.books.mapper.fact(*row[:6])
+                fact = self.books.mapper.read(row)
                 place = (fact.tenant, fact.stream)
                 states[place] = states[place].told(fact.event, fact.at)
             for place, state in states.items():

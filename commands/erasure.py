@@ -15,7 +15,7 @@ from zeroinvoice.http.routes import post
 from zeroinvoice.http.writing import Writing
 from zeroinvoice.kernel.desk import Desk
 
-Begun = tuple[Client, tuple[UUID, ...]]
+Started = tuple[Client, tuple[UUID, ...]]
 
 
 @post("/clients/{client_id:uuid}/erase", may="clients:erase", status_code=200)
@@ -24,8 +24,8 @@ async def erase(
 ) -> ClientView:
     """Forget who a client is, once nothing must be kept with their name any more."""
 
-    def decision(desk: Desk) -> Begun:
-        return erasing.begin(desk, client_id, data)
+    def decision(desk: Desk) -> Started:
+        return erasing.start(desk, client_id, data)
 
     _, subjects = await writer.commit(decision, wants=[(Client, client_id)])
     found = await to_thread.run_sync(reader.speaking, subjects)

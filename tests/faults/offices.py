@@ -129,9 +129,10 @@ class Office:
     def decide(self, decisions: Sequence[Callable[[Desk], T]]) -> list[T]:
         """Record something without HTTP, all at once: what an act needs to be there."""
         url = conninfo(self.installation.database(), API_ROLE, application="faults clerk")
+        mapper = Journal(masters=self.installation.masters).facts_mapper
 
         async def some(part: Sequence[Callable[[Desk], T]]) -> list[T]:
-            committer = Committer(PostgresStore(url), Journal().facts_mapper, system_clock)
+            committer = Committer(PostgresStore(url), mapper, system_clock)
             committer.start()
             try:
                 origin = Origin(Actor("system"), new_id())

@@ -1,8 +1,9 @@
 """Golden facts: for every class of event, examples in the very bytes they are stored as.
 
-    python tests/journal/golden.py [FILE]
+    python tests/journal/golden.py [FILE [SEALED]]
 
-Adds lines to `golden/events.jsonl` for the classes that have none yet. A line that stands there
+Adds lines to `golden/events.jsonl` for the classes that have none yet, and to `golden/sealed.jsonl`
+for those that speak of a person: what is stored of them, and opens with the key below. A line that stands there
 is never written again: it says what lies in the journals of others, which every later version
 of the program must read.
 """
@@ -21,11 +22,14 @@ from uuid import UUID, uuid5
 import msgspec
 
 from zeroinvoice.domain import EVENTS
+from zeroinvoice.gateways.sealing import DataKey
 from zeroinvoice.journal.application import Journal
-from zeroinvoice.kernel.facts import Event, Fact, Origin
+from zeroinvoice.kernel.facts import Event, Fact, Origin, Personal
 
 FILE = Path(__file__).parent / "golden" / "events.jsonl"
+SEALED = Path(__file__).parent / "golden" / "sealed.jsonl"
 NAMESPACE = UUID("6f1b0c9e-6f0b-4c8f-9a53-0f5d2c7b9a11")
+SUBJECT = UUID("0c7f3e52-8f0d-4a44-9d3e-52b6f0a6c7d1")
 AT = datetime(2026, 3, 1, 9, 30, 15, 123456, tzinfo=UTC)
 
 TEXTS = {
@@ -137,11 +141,36 @@ def line(event: Event, choice: int = 0) -> str:
     return json.dumps({"topic": type(event).__name__, "state": state}, ensure_ascii=False)
 
 
+def sealed_line(event: Personal) -> str:
+    """The stored form of an event about somebody, sealed with `key`."""
+    fact = Fact(event, NAMESPACE, NAMESPACE, 1, 1, AT, example(Origin), SUBJECT)
+    state = Journal().facts_mapper.sealed_state_of(fact, event.redacted(), key()).decode()
+    return json.dumps({"topic": type(event).__name__, "state": state}, ensure_ascii=False)
+
+
+def key() -> DataKey:
+    """The subject's key of every sealed line."""
+    return DataKey(SUBJECT, bytes(range(32)))
+
+
+def add_sealed(path: Path, events: Iterable[type[Event]] = EVENTS) -> list[str]:
+    """Append a sealed example of the classes about persons that have none; answers their names."""
+    known = _topics(path)
+    new = [it for it in events if issubclass(it, Personal) and it.__name__ not in known]
+    with path.open("a") as file:
+        for event in sorted(new, key=lambda it: it.__name__):
+            file.write(sealed_line(example(event)) + "\n")
+    return [event.__name__ for event in new]
+
+
+def _topics(path: Path) -> set[str]:
+    lines = path.read_text().splitlines() if path.exists() else []
+    return {json.loads(it)["topic"] for it in lines}
+
+
 def add_missing(path: Path, events: Iterable[type[Event]] = EVENTS) -> list[str]:
     """Append examples of the classes without a line; answers their names."""
-    known = set()
-    if path.exists():
-        known = {json.loads(it)["topic"] for it in path.read_text().splitlines()}
+    known = _topics(path)
     new = [event for event in events if event.__name__ not in known]
     with path.open("a") as file:
         for event in sorted(new, key=lambda it: it.__name__):
@@ -151,5 +180,6 @@ def add_missing(path: Path, events: Iterable[type[Event]] = EVENTS) -> list[str]
 
 
 if __name__ == "__main__":
+    add_sealed(Path(sys.argv[2]) if len(sys.argv) > 2 else SEALED)
     added = add_missing(Path(sys.argv[1]) if len(sys.argv) > 1 else FILE)
     print(f"{len(added)} classes of events got their golden lines: {', '.join(added) or 'none'}")

@@ -35,11 +35,11 @@ class EraseClient(Value, kw_only=True, forbid_unknown_fields=True):
     confirm_name: str | None = None
 
 
-def begin(desk: Desk, client_id: UUID, asked: EraseClient) -> tuple[Client, tuple[UUID, ...]]:
+def start(desk: Desk, client_id: UUID, asked: EraseClient) -> tuple[Client, tuple[UUID, ...]]:
     """See that a client may be forgotten, and take nothing new; answers whose keys will go.
 
     All that was merged into them goes with them. Raises `Refused`: `client_merged`,
-    `merge_undoable`, `balance_open`, `credits_remain`, `retention`.
+    `merge_undoable`, `credits_remain`, `balance_open`, `retention`.
     """
     client = desk.open(Client, client_id)
     client.assert_known()
@@ -132,7 +132,14 @@ def _assert_merged_for_good(desk: Desk, client: Client, settings: Settings) -> N
 
 
 def _assert_settled(desk: Desk, client: Client) -> None:
-    owed = Sums()
+    ledgers = (desk.find(CreditLedger, ledger_of(desk.tenant, it)) for it in client.homes)
+    held = all_held(ledgers)
+    if any(it.usable(today(desk)) for it in held):
+        raise Refused(
+            "This client has credits left; apply, refund or void them first.",
+            code="credits_remain",
+        )
+    owed = Sums.of(it.left for it in held)  # which nobody can use any more
     for home in client.homes:
         account = desk.find(Account, account_of(desk.tenant, home))
         for currency in account.balances.by_currency:
@@ -142,12 +149,6 @@ def _assert_settled(desk: Desk, client: Client) -> None:
             "Something is still owed, by this client or to them; settle it first.",
             code="balance_open",
             balances=owed.text,
-        )
-    ledgers = (desk.find(CreditLedger, ledger_of(desk.tenant, it)) for it in client.homes)
-    if any(it.usable(today(desk)) for it in all_held(ledgers)):
-        raise Refused(
-            "This client has credits left; apply, refund or void them first.",
-            code="credits_remain",
         )
 
 

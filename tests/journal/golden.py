@@ -3,9 +3,9 @@
     python tests/journal/golden.py [FILE [SEALED]]
 
 Adds lines to `golden/events.jsonl` for the classes that have none yet, and to `golden/sealed.jsonl`
-for those that speak of a person: what is stored of them, and opens with the key below. A line that stands there
-is never written again: it says what lies in the journals of others, which every later version
-of the program must read.
+for those that speak of a person: what is stored of them, and opens with the key below. A line
+that stands there is never written again: it says what lies in the journals of others, which
+every later version of the program must read.
 """
 
 import json

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from zeroinvoice.domain import EVENTS, KIND_OF, KINDS
 from zeroinvoice.domain.client import ClientErased, ClientErasureStarted
 from zeroinvoice.kernel.facts import Event, Personal
+from zeroinvoice.kernel.money import Money
 
 PERSONAL = [event for event in EVENTS if issubclass(event, Personal)]
 MARK = "§"  # begins every text that is made up here, and stands nowhere else
@@ -81,6 +82,8 @@ class Maker:
             return tuple(self.made(inner[0]) for _ in range(rng.randrange(3)))
         if origin is dict:
             return {self.made(str): self.made(inner[1]) for _ in range(rng.randrange(3))}
+        if kind is Money:
+            return Money(self._plain(Decimal), "EUR")
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             return kind(**{name: self.made(it) for name, it in get_type_hints(kind).items()})
         return self._plain(kind)

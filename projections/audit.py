@@ -283,7 +283,7 @@ def browse(
     """List what was done in the workspace, newest first.
 
     `actor` is the id of a user or an API key, or `system` or `anonymous`; `q` is looked for in
-    what was recorded, in the action's name and in the reason.
+    what was recorded but what it says of clients, in the action's name and in the reason.
     """
     rows = _rows(reader)
     if since:

@@ -118,6 +118,21 @@ def test_what_is_not_settled_holds_a_client(house: Any) -> None:
     assert erase(office, id).status_code == 200
 
 
+def test_a_credit_that_nobody_can_use_any_more_does_not_hold_a_client(house: Any) -> None:
+    house.clock.moved = timedelta()
+    known = Known(house.office(retention_years=0))
+    try:
+        known.void_credit()
+        last = house.clock().date().isoformat()
+        kept = {"type": "goodwill", "amount": "7", "expires_on": last}
+        known.send("POST", f"{known.home}/credits", **kept)
+        problem(known.erase(), 409, "credits_remain")
+        known.later(timedelta(days=2))
+        assert known.erase().status_code == 200
+    finally:
+        house.clock.moved = timedelta()
+
+
 def test_the_name_guards_against_a_mistaken_id(office: Any) -> None:
     id = client(office)
     problem(erase(office, id, confirm_name="Bob Example"), 422, "name_mismatch")

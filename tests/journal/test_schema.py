@@ -112,6 +112,19 @@ def test_an_insert_waits_for_whoever_holds_the_order_lock(
     assert len(recorder.rows_since(0, 100)) == len(rows) + 1
 
 
+def test_a_journal_from_before_facts_were_sealed_is_read_on_as_it_is(
+    url: str, recorder: PostgresFactRecorder
+) -> None:
+    rows = written(recorder)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE facts DROP COLUMN subject")
+        connection.execute("DROP TABLE subject_keys")
+    migrate(url)
+    assert recorder.rows_since(0, 100) == rows
+    assert written(recorder)[-1][7] is None
+    assert verify(recorder.rows_since(0, 100)).facts == 2 * len(rows)
+
+
 def test_serving_is_refused_without_durability_or_triggers(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         assert_safe(connection)

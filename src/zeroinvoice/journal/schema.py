@@ -34,9 +34,15 @@ CREATE TABLE IF NOT EXISTS facts (
     version   integer NOT NULL,
     topic     text NOT NULL,
     state     text NOT NULL,
-    hash      bytea NOT NULL CHECK (length(hash) = 32)
+    hash      bytea NOT NULL CHECK (length(hash) = 32),
+    subject   uuid          -- whose key seals it, if any
 ) WITH (autovacuum_analyze_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.2);
-ALTER TABLE facts ADD COLUMN IF NOT EXISTS subject uuid;  -- whose key seals it, if any
+DO $$ BEGIN  -- a journal from before; looked for first, since to alter waits for every reader
+    IF NOT EXISTS (SELECT 1 FROM pg_attribute WHERE attrelid = 'facts'::regclass
+                   AND attname = 'subject' AND NOT attisdropped) THEN
+        ALTER TABLE facts ADD COLUMN subject uuid;
+    END IF;
+END $$;
 CREATE INDEX IF NOT EXISTS facts_of_subject ON facts (tenant_id, subject, stream)
     WHERE subject IS NOT NULL;
 CREATE UNIQUE INDEX IF NOT EXISTS facts_of_stream ON facts (stream, version);

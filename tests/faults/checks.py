@@ -56,7 +56,7 @@ def effects(url: str, office: Office, attempts: Sequence[Attempt], records: Reco
 
     What was acknowledged is what the client's own journal says, read back from the disk.
     """
-    records.read(url)
+    records.read(url, office.installation.masters)
     outcomes = office.journal.outcomes()
     for it in attempts:
         seen = it.operation.effects(records.marked[it.mark])
@@ -68,7 +68,7 @@ def effects(url: str, office: Office, attempts: Sequence[Attempt], records: Reco
             case _:
                 assert seen <= 1, f"{it.told} and has {seen} effects"
     resolve(office, [it for it in attempts if outcomes[it.mark] not in ("acked", "refused")])
-    records.read(url)
+    records.read(url, office.installation.masters)
     for it in attempts:
         expected = 1 if it.operation.effect else 0
         seen = it.operation.effects(records.marked[it.mark])

@@ -157,7 +157,7 @@ def _settle(
     seen.unknown += outcomes.count("unknown")
     installation.healthy_again(20)
     resolve(office, [it for it in attempts if it.outcome == "unknown"])
-    records.read(installation.database())
+    records.read(installation.database(), installation.masters)
     for it in attempts:
         effects = it.operation.effects(records.marked.pop(it.mark, Counter()))
         assert effects == (1 if it.operation.effect else 0), f"{it.told} and has {effects} effects"

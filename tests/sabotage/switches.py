@@ -156,8 +156,8 @@ def balance_looked_up_before(patch: Patch) -> None:
     seen: list[dict[UUID, Invoice]] = [{}]  # by the request that is being decided
     keep, begin = Cache.keep, Command.__init__
 
-    def kept(self: Cache, position: int, states: Mapping[Place, Any], hashes: Any) -> None:
-        keep(self, position, states, hashes)
+    def kept(self: Cache, position: int, states: Mapping[Place, Any], *more: Any) -> None:
+        keep(self, position, states, *more)
         latest.update({place[1]: it for place, it in states.items() if isinstance(it, Invoice)})
 
     def arrive(self: Command, *args: Any, **options: Any) -> None:

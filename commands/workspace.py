@@ -64,6 +64,7 @@ class ReviseWorkspace(Value, kw_only=True, forbid_unknown_fields=True):
     chronology: Chronology | UnsetType = UNSET
     merge_undo_days: int | UnsetType = UNSET
     reason_required_for: frozenset[Reasoned] | UnsetType = UNSET
+    retention_years: int | UnsetType = UNSET
     numbers: dict[str, NumbersWanted | None] | UnsetType = UNSET
 
     def on(self, settings: Settings) -> Settings:

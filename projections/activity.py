@@ -31,6 +31,7 @@ from projections.owners import belongs, follow, owners
 from zeroinvoice.domain.activity import (
     ActivityMarker,
     ActivityTracked,
+    TrackedErased,
     Tracking,
     marker_of,
 )
@@ -142,6 +143,10 @@ def project(rows: Rows, about: Rows, known: Rows, recent: Rows, owning: Rows, fa
             assert first is not None, "only what is there can be told of"
             heard = {"told_source": told.source, "told_note": told.note, "told_at": fact.at}
             rows.set(first.position, **heard)
+        case TrackedErased(object_id=id):
+            first = thing(id)
+            assert first is not None, "it was told of before"
+            rows.erase(first.position, "told_note")
         case _:
             if (found := news(fact, thing)) is not None:
                 _add(rows, about, recent, fact, found)

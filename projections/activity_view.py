@@ -14,12 +14,11 @@ from zeroinvoice.domain.client import Client
 from zeroinvoice.domain.contact_book import ContactBook, Person, contact_book_of
 from zeroinvoice.domain.user import User
 from zeroinvoice.kernel.clock import local_day
-from zeroinvoice.kernel.facts import State
+from zeroinvoice.kernel.facts import ERASED, State
 from zeroinvoice.kernel.money import Money
 from zeroinvoice.kernel.value import Value
 from zeroinvoice.readside.reader import Reader
 
-ERASED = "[erased]"  # what stands in place of a name that was erased
 ACTORS: dict[str, type[State[Any]]] = {"user": User, "api_key": ApiKey}
 
 

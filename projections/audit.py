@@ -18,7 +18,7 @@ from zeroinvoice.domain.access_day import AccessDay, Question
 from zeroinvoice.http.paging import Listing
 from zeroinvoice.http.reading import Reading
 from zeroinvoice.http.routes import get
-from zeroinvoice.kernel.facts import HOUSE, Fact, State, folded
+from zeroinvoice.kernel.facts import HOUSE, Event, Fact, Personal, State, folded
 from zeroinvoice.kernel.refusals import BadInput, Invalid, Missing
 from zeroinvoice.kernel.value import Value
 from zeroinvoice.readside.paging import Paging, page
@@ -28,7 +28,7 @@ from zeroinvoice.readside.rows import Rows
 from zeroinvoice.readside.tables import Column, Index, read_table
 
 LONGEST_FOLD = 1_000  # versions; of a longer stream an entry shows what its fact says
-LONGEST_TEXT = 2_000  # characters of a fact that can be searched
+LONGEST_TEXT = 2_000  # characters of a fact, without persons, that can be searched
 
 # Table
 
@@ -79,8 +79,13 @@ def project(rows: Rows, fact: Fact) -> None:
         ip=origin.ip,
         user_agent=origin.agent,
         reason=origin.reason,
-        text=text_of(event)[:LONGEST_TEXT],
+        text=text_of(_impersonal(event))[:LONGEST_TEXT],
     )
+
+
+def _impersonal(event: Event) -> Event:
+    """What may be kept of an event beside the journal, which alone forgets by itself."""
+    return event.redacted() if isinstance(event, Personal) else event
 
 
 projector = Projector("audit", 3, (audit,), project)

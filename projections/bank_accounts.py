@@ -16,6 +16,7 @@ from zeroinvoice.domain.bank_accounts import (
     BankAccountRemoved,
     BankAccountRevised,
     BankAccountsAdopted,
+    BankAccountsErased,
     BankAccountsReleased,
     BankAccountsReturned,
     DefaultBankAccountChosen,
@@ -25,7 +26,7 @@ from zeroinvoice.domain.bank_accounts import (
 from zeroinvoice.http.paging import Listing
 from zeroinvoice.http.reading import Reading
 from zeroinvoice.http.routes import get
-from zeroinvoice.kernel.facts import Fact
+from zeroinvoice.kernel.facts import ERASED, Fact
 from zeroinvoice.kernel.value import Value
 from zeroinvoice.readside.paging import Page, page
 from zeroinvoice.readside.projector import Projector
@@ -109,10 +110,15 @@ def project(rows: Rows, wholes: Rows, fact: Fact) -> None:
             for it in accounts:
                 rows.set(it.id, list_id=fact.stream)
         case BankAccountsReturned(accounts=accounts, removed=removed):
-            for id in (*(it.id for it in accounts), *removed):
+            for it in accounts:  # as they are by now, whoever changed them meanwhile
+                written = {**_fields(it.details), "country": it.country}
+                rows.set(it.id, list_id=fact.stream, updated_at=it.revised_at, **written)
+            for id in removed:
                 rows.set(id, list_id=fact.stream)
         case BankAccountsReleased():
             pass
+        case BankAccountsErased():
+            rows.where(list_id=fact.stream).set(**_FORGOTTEN)
         case _:
             assert_never(event)
 
@@ -121,7 +127,14 @@ def _fields(of: Value) -> dict[str, Any]:
     return {name: getattr(of, name) for name in of.__struct_fields__}
 
 
-projector = Projector("bank_accounts", 2, (accounts, lists), project)
+_FORGOTTEN: dict[str, Any] = {  # as `BankAccount.redacted` leaves them
+    **dict.fromkeys(("iban", "account_number", "routing_number", "sort_code", "bsb")),
+    **dict.fromkeys(("bic", "bank_name", "mandate_ref")),
+    "account_holder": ERASED,
+    "last4": "",
+}
+
+projector = Projector("bank_accounts", 3, (accounts, lists), project)
 
 # Views
 

@@ -37,6 +37,7 @@ class ClientView(Value, kw_only=True):
     status: str  # active, archived, merged
     archived: bool
     merged_into: UUID | None
+    erased: bool  # who it was is forgotten, and its texts are "[erased]"
     name: str
     legal_name: str | None
     type: str
@@ -103,6 +104,7 @@ def _shown(it: Client) -> dict[str, Any]:
         "status": "merged" if it.merged_into else "archived" if it.archived else "active",
         "archived": it.archived,
         "merged_into": it.merged_into,
+        "erased": it.erased,
         "external_id_aliases": it.aliases,
         "address": address.block,
         "address_lines": address.address_lines,

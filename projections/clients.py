@@ -17,6 +17,7 @@ from zeroinvoice.domain.client import (
     ClientAdded,
     ClientArchived,
     ClientDeleted,
+    ClientErased,
     ClientMergeUndone,
     ClientRestored,
     ClientReturned,
@@ -27,7 +28,7 @@ from zeroinvoice.domain.client import (
 from zeroinvoice.http.paging import Listing
 from zeroinvoice.http.reading import Reading, RequestReader
 from zeroinvoice.http.routes import get
-from zeroinvoice.kernel.facts import Fact
+from zeroinvoice.kernel.facts import ERASED, Fact
 from zeroinvoice.kernel.refusals import BadInput, Unavailable
 from zeroinvoice.kernel.value import Value
 from zeroinvoice.readside.paging import Page, page
@@ -108,6 +109,11 @@ def project(rows: Rows, fact: Fact) -> None:
             rows.set(id, status="active", **changed)
         case ClientDeleted():
             rows.set(id, deleted=True, **changed)
+        case ClientErased():
+            row = rows.get(id)
+            assert row is not None
+            address = row["country"]  # all that is left of it
+            rows.set(id, status="archived", address=address, **changed, **_FORGOTTEN)
         case _:
             rows.set(id, **changed)
 
@@ -130,6 +136,17 @@ def _written(profile: Profile) -> dict[str, Any]:
     }
 
 
+_FORGOTTEN: dict[str, Any] = {  # as `Profile.redacted` leaves it
+    **dict.fromkeys(("legal_name", "email", "phone", "phone_e164", "tax_id", "external_id")),
+    "name": ERASED,
+    "name_order": ERASED,
+    "city": None,
+    "tags": [],
+    "phone_digits": "",
+    "tax_id_code": None,
+}
+
+
 def digits(phone: str) -> str:
     """A telephone number's digits, without the zeros that stand for a country or an area."""
     return re.sub(r"[^0-9]", "", phone).lstrip("0")
@@ -140,7 +157,7 @@ def code(text: str) -> str:
     return "".join(c for c in text if c.isalnum()).upper()
 
 
-projector = Projector("clients", 2, (clients,), project)
+projector = Projector("clients", 3, (clients,), project)
 
 # Views
 

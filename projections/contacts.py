@@ -11,13 +11,13 @@ from projections.clients import client_of
 from projections.contact_view import ContactView
 from projections.invoices import aware
 from zeroinvoice.domain.contact_book import (
-    Contact,
     ContactAdded,
     ContactBook,
     ContactEvent,
     ContactRemoved,
     ContactRevised,
     ContactsAdopted,
+    ContactsErased,
     ContactsReleased,
     ContactsReturned,
     Person,
@@ -28,7 +28,7 @@ from zeroinvoice.domain.contact_book import (
 from zeroinvoice.http.paging import Listing
 from zeroinvoice.http.reading import Reading
 from zeroinvoice.http.routes import get
-from zeroinvoice.kernel.facts import Fact
+from zeroinvoice.kernel.facts import ERASED, Fact
 from zeroinvoice.kernel.value import Value
 from zeroinvoice.readside.paging import Page, page
 from zeroinvoice.readside.projector import Projector
@@ -101,22 +101,22 @@ def project(rows: Rows, shelf: Rows, fact: Fact) -> None:
             if known is not None and known["primary_id"] == id:
                 shelf.set(fact.stream, primary_id=promoted)
         case ContactsAdopted(contacts=contacts, primary=primary):
-            _put(rows, fact.stream, contacts)
+            for each in contacts:
+                rows.set(each.id, book_id=fact.stream)
             shelf.set(fact.stream, primary_id=primary)
         case ContactsReturned(contacts=contacts, primary=primary):
-            _put(rows, fact.stream, contacts)
+            for each in contacts:  # as they are by now, whoever changed them meanwhile
+                changed = {"updated_at": each.revised_at, **_written(each.person)}
+                rows.set(each.id, book_id=fact.stream, **changed)
             shelf.set(fact.stream, primary_id=primary)
             for id in event.removed:
                 rows.set(id, book_id=fact.stream)
         case ContactsReleased(primary=primary):
             shelf.set(fact.stream, primary_id=primary)
+        case ContactsErased():
+            rows.where(book_id=fact.stream).set(**_FORGOTTEN)
         case _:
             assert_never(event)
-
-
-def _put(rows: Rows, book: UUID, contacts: tuple[Contact, ...]) -> None:
-    for contact in contacts:
-        rows.set(contact.id, book_id=book)
 
 
 def _written(person: Person) -> dict[str, Any]:
@@ -130,7 +130,14 @@ def _written(person: Person) -> dict[str, Any]:
     }
 
 
-projector = Projector("contacts", 2, (contacts, books), project)
+_FORGOTTEN: dict[str, Any] = {  # as `Person.redacted` leaves them
+    **dict.fromkeys(("last_name", "email", "phone", "phone_e164", "mobile", "mobile_e164")),
+    **dict.fromkeys(("role", "department", "locale", "notes")),
+    "first_name": ERASED,
+    "name_order": ERASED,
+}
+
+projector = Projector("contacts", 3, (contacts, books), project)
 
 # Views
 

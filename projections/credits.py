@@ -31,6 +31,7 @@ from projections.owners import belongs, count, follow, moved, owners
 from zeroinvoice.domain.credit import (
     Credit,
     CreditApplied,
+    CreditHolderErased,
     CreditIssued,
     CreditReassigned,
     CreditRefunded,
@@ -114,6 +115,8 @@ def project(rows: Rows, parts: Rows, holders: Rows, counts: Rows, fact: Fact) ->
             assert row is not None
             none = row["remaining"] - row["remaining"]
             rows.set(id, voided=True, remaining=none, **_stamp(fact))
+        case CreditHolderErased():
+            rows.erase(id, "note", **_stamp(fact))
         case CreditReassigned(client_id=client_id):
             rows.set(id, client_id=client_id, **_stamp(fact))
         case _:
@@ -154,7 +157,7 @@ def _spend(
     )
 
 
-projector = Projector("credits", 2, (credits, applications, clients, moves), project)
+projector = Projector("credits", 3, (credits, applications, clients, moves), project)
 
 # Views
 

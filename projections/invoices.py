@@ -41,6 +41,7 @@ from zeroinvoice.domain.credited import (
     InvoiceCreditReversed,
 )
 from zeroinvoice.domain.invoice import (
+    BuyerErased,
     Deposit,
     Invoice,
     InvoiceAmended,
@@ -176,6 +177,12 @@ def project(rows: Rows, clients: Rows, counts: Rows, fact: Fact) -> None:
             rows.set(id, updated_at=at, version=version)
         case InvoiceAmended(handling=handling, due_date=due):
             rows.set(id, tags=list(handling.tags), due_date=due, updated_at=at, version=version)
+        case BuyerErased(subjects=subjects):
+            row = rows.get(id)
+            assert row is not None
+            if row["client_id"] in subjects:
+                rows.erase(id, "reference", "po_number", "notes", tags=[])
+            rows.set(id, updated_at=at, version=version)
         case InvoiceDiscarded():
             rows.set(id, deleted=True, updated_at=at, version=version)
         case InvoiceCancelled():
@@ -274,7 +281,7 @@ def _settle(rows: Rows, fact: Fact, *, paid: Decimal = ZERO, credited: Decimal =
     )
 
 
-projector = Projector("invoices", 6, (invoices, names, moves), project)
+projector = Projector("invoices", 7, (invoices, names, moves), project)
 
 # Views
 

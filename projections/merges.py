@@ -24,7 +24,7 @@ from projections import credits, invoices, payments
 from projections.merge_view import Counts, Moved
 from zeroinvoice.domain import merging
 from zeroinvoice.domain.client import Client
-from zeroinvoice.domain.merge import MergeRecorded, MergeUndone
+from zeroinvoice.domain.merge import MergedClientsErased, MergeRecorded, MergeUndone
 from zeroinvoice.domain.merging import Entangled, UndoMerge
 from zeroinvoice.http.paging import Listing
 from zeroinvoice.http.reading import Reading, RequestReader
@@ -83,6 +83,8 @@ def project(rows: Rows, log: Rows, fact: Fact) -> None:
                 bank_accounts=none.bank_accounts,
             )
             _enter(log, fact, "merge")
+        case MergedClientsErased():
+            rows.erase(fact.stream, "note")
         case MergeUndone(kept_changes=kept):
             _enter(log, fact, "undo", kept)
         case _:
@@ -101,7 +103,7 @@ def _enter(log: Rows, fact: Fact, action: str, kept: tuple[str, ...] = ()) -> No
     )
 
 
-projector = Projector("merges", 1, (merges, entries), project)
+projector = Projector("merges", 2, (merges, entries), project)
 
 # Views
 

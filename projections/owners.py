@@ -13,12 +13,13 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from zeroinvoice.domain.client import (
     ClientAdded,
+    ClientErased,
     ClientMergeUndone,
     ClientReturned,
     ClientRevised,
     ClientsMerged,
 )
-from zeroinvoice.kernel.facts import Fact
+from zeroinvoice.kernel.facts import ERASED, Fact
 from zeroinvoice.readside.rows import Row, Rows
 from zeroinvoice.readside.tables import Column, Index, read_table
 
@@ -65,6 +66,8 @@ def follow(clients: Rows, fact: Fact) -> None:
         case ClientReturned(homes=homes):
             _own(clients, id, homes)
             _name(clients, id, _row(clients, id)["own_name"])
+        case ClientErased():
+            clients.set(id, own_name=ERASED, name=ERASED)
         case _:
             pass
 

@@ -29,6 +29,7 @@ from projections.payment_view import PaidTotal, PaymentView
 from zeroinvoice.domain.client import PaymentMethod
 from zeroinvoice.domain.invoice import Invoice
 from zeroinvoice.domain.payment import (
+    PayerErased,
     Payment,
     PaymentCorrected,
     PaymentReceipted,
@@ -105,11 +106,12 @@ def project(rows: Rows, clients: Rows, counts: Rows, fact: Fact) -> None:
         case PaymentVoided():
             row = rows.get(id)
             assert row is not None
-            none = row["applied"] - row["applied"]
-            zeros = {"applied": none, "unapplied": none, "amount_overpaid": none}
+            zeros = dict.fromkeys(("applied", "unapplied", "amount_overpaid"), row["applied"] * 0)
             rows.set(id, status="voided", **zeros, **stamp)
         case PaymentRefunded():
             _refund(rows, fact, event)
+        case PayerErased():
+            rows.erase(id, "reference", "note", **stamp)
         case PaymentReceipted(receipt=receipt):
             rows.set(id, receipt_number=receipt.number, **stamp)
         case _:

@@ -60,6 +60,7 @@ class WorkspaceView(Value, kw_only=True):
     chronology: str
     merge_undo_days: int
     reason_required_for: tuple[str, ...]  # what is not done without an X-Reason
+    retention_years: int  # for which clients are kept after their last year of business
     numbers: dict[str, NumberPatternView]  # by kind of document, defaults included
     created_at: datetime | None
     updated_at: datetime | None
@@ -83,6 +84,7 @@ class WorkspaceView(Value, kw_only=True):
             chronology=settings.chronology,
             merge_undo_days=settings.merge_undo_days,
             reason_required_for=settings.reason_required_for,
+            retention_years=settings.retention_years,
             numbers={kind: NumberPatternView(p.pattern, p.reset) for kind, p in patterns.items()},
             created_at=it.created_at,
             updated_at=it.changed_at,

@@ -116,7 +116,7 @@ class House:
                 timeout_graceful_shutdown=2,
             )
         )
-        self.worker = Worker(database_url, projectors)
+        self.worker = Worker(database_url, projectors, MasterKeys(self.settings.master_keys))
         self.policies = Policies(self.settings, database_url, self.clock)
         self._threads = [
             threading.Thread(target=run, daemon=True)

@@ -72,14 +72,15 @@ class Parts:
         self.passwords = Passwords()
         # By its own name one sees in the database who holds the journal's lock.
         writes = conninfo(database_url, API_ROLE, application="zeroinvoice committer")
-        self.journal = Journal.at(writes)
+        masters = MasterKeys(settings.master_keys)
+        self.journal = Journal.at(writes, masters)
         self.committer = Committer(PostgresStore(writes), self.journal.facts_mapper, clock)
         self.key_uses = KeyUses(self.committer, clock)
         self.connections = Connections(clock)
         self.accesses = AccessLog(self.committer)
         shapes = {it.name: it.version for it in projections.projectors}
         self.books = Books(reads, self.journal, self.keyring, shapes, size=READERS)
-        self.vault = Vault(MasterKeys(settings.master_keys), self.books.within)
+        self.vault = Vault(masters, self.books.within)
         self.limits = Limits(settings, Attempts(self.books.connection))
         looks = conninfo(
             database_url, API_ROLE, application="zeroinvoice health", statement_ms=longest

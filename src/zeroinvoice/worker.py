@@ -12,6 +12,7 @@ from zeroinvoice.journal.application import Journal
 from zeroinvoice.journal.mapper import Unreadable
 from zeroinvoice.journal.schema import AWAY, CHANNEL, WORK_ROLE, conninfo
 from zeroinvoice.journal.store import Lost
+from zeroinvoice.journal.subjects import Masters
 from zeroinvoice.readside.projector import (
     LIVE_BATCH,
     Follower,
@@ -37,10 +38,12 @@ LONGEST_PAUSE = 30.0  # seconds between tries after that
 class Worker:
     """Follows the journal for all projections, each in its own transactions."""
 
-    def __init__(self, database_url: str, projectors: tuple[Projector, ...]) -> None:
+    def __init__(
+        self, database_url: str, projectors: tuple[Projector, ...], masters: Masters | None
+    ) -> None:
         self._url = conninfo(database_url, WORK_ROLE, application="zeroinvoice work", durable=False)
         self._projectors = projectors
-        self._journal = Journal.at(self._url, size=2)
+        self._journal = Journal.at(self._url, masters, size=2)
         self._stop = threading.Event()
         self._faults: dict[str, tuple[int, float]] = {}  # tries and when to try again
 

@@ -20,7 +20,7 @@ from zeroinvoice.domain.invoice import Invoice
 from zeroinvoice.domain.workspace import Settings, Workspace
 from zeroinvoice.journal.application import Journal
 from zeroinvoice.journal.mapper import GENESIS, link
-from zeroinvoice.journal.recorder import COLUMNS, Row
+from zeroinvoice.journal.recorder import COLUMNS, STORED, Row
 from zeroinvoice.journal.schema import migrate
 from zeroinvoice.kernel.desk import Desk, Place
 from zeroinvoice.kernel.facts import Actor, Fact, Origin, State
@@ -76,7 +76,7 @@ def fill(url: str, facts: int, kinds: tuple[str, ...] = tuple(KINDS)) -> None:
         while batch := list(islice(rows, TOGETHER)):
             with connection.cursor().copy(f"COPY facts ({COLUMNS}) FROM STDIN".encode()) as copy:
                 for row in batch:
-                    copy.write_row(row)
+                    copy.write_row(row[:STORED])
         connection.execute("VACUUM ANALYZE facts")
 
 
@@ -88,7 +88,7 @@ def chained(facts: Iterator[Fact]) -> Iterator[Row]:
         topic, state = type(fact.event).__name__, state_of(fact)
         where = (position, fact.tenant, fact.stream, fact.version, topic)
         hashes[fact.tenant] = digest = link(hashes.get(fact.tenant, GENESIS), *where, state)
-        yield (*where, state.decode(), digest)
+        yield (*where, state.decode(), digest, None, None, None)
 
 
 def happened(facts: int, kept: tuple[type[State[Any]], ...]) -> Iterator[Fact]:

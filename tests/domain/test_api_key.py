@@ -73,7 +73,8 @@ def test_some_things_are_for_people_alone(permission: Permission) -> None:
 
 def test_what_people_alone_may_do_is_written_down() -> None:
     assert {
-        "account", "logout", "members:write", "keys:read", "keys:write", "bank_accounts:write"
+        "account", "logout", "members:write", "keys:read", "keys:write", "bank_accounts:write",
+        "clients:erase",
     } == ALL - FOR_KEYS  # fmt: skip
 
 

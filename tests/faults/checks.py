@@ -21,6 +21,7 @@ from zeroinvoice.domain.credit import Credit
 from zeroinvoice.domain.invoice import Invoice, Status
 from zeroinvoice.domain.payment import Payment
 from zeroinvoice.domain.payment import Status as PaymentStatus
+from zeroinvoice.gateways.sealing import MasterKeys
 from zeroinvoice.journal.application import Journal
 from zeroinvoice.journal.proof import verify
 from zeroinvoice.journal.schema import WORK_ROLE, conninfo
@@ -47,7 +48,7 @@ def everything_holds(
     money(records, url)
     numbers(records)
     assert whole(url) == records.position
-    rebuilt_alike(url)
+    rebuilt_alike(url, office.installation.masters)
 
 
 def effects(url: str, office: Office, attempts: Sequence[Attempt], records: Records) -> None:
@@ -55,7 +56,7 @@ def effects(url: str, office: Office, attempts: Sequence[Attempt], records: Reco
 
     What was acknowledged is what the client's own journal says, read back from the disk.
     """
-    records.read(url)
+    records.read(url, office.installation.masters)
     outcomes = office.journal.outcomes()
     for it in attempts:
         seen = it.operation.effects(records.marked[it.mark])
@@ -67,7 +68,7 @@ def effects(url: str, office: Office, attempts: Sequence[Attempt], records: Reco
             case _:
                 assert seen <= 1, f"{it.told} and has {seen} effects"
     resolve(office, [it for it in attempts if outcomes[it.mark] not in ("acked", "refused")])
-    records.read(url)
+    records.read(url, office.installation.masters)
     for it in attempts:
         expected = 1 if it.operation.effect else 0
         seen = it.operation.effects(records.marked[it.mark])
@@ -164,11 +165,11 @@ def numbers(records: Records) -> None:
                 assert isinstance(document, (Client, Credit, Payment))
 
 
-def rebuilt_alike(url: str) -> None:
+def rebuilt_alike(url: str, masters: MasterKeys) -> None:
     """Read models are byte-equal to a rebuild from the journal."""
     before = dump(url)
     work = conninfo(url, WORK_ROLE, application="faults rebuild", statement_ms=0)
-    journal = Journal.at(work, size=1)
+    journal = Journal.at(work, masters, size=1)
     with psycopg.connect(work, autocommit=True) as connection:
         rebuild(connection, projections.projectors, journal)
     journal.close()

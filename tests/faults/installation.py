@@ -19,6 +19,7 @@ import psycopg
 from barriers import wait_for
 
 from zeroinvoice.gateways.embedded_postgres import EmbeddedPostgres
+from zeroinvoice.gateways.sealing import MasterKeys
 from zeroinvoice.serve import PROGRAM as OURS
 from zeroinvoice.settings import Settings
 
@@ -72,6 +73,7 @@ class Installation:
         }
         self.url = f"http://127.0.0.1:{self.port}"
         self.settings = Settings.from_env(self.env)
+        self.masters = MasterKeys(self.settings.master_keys)
         self.log = data / "serve.log"
         self.process: subprocess.Popen[bytes] | None = None  # of `serve`
         self.by_hand: list[tuple[str, subprocess.Popen[bytes]]] = []

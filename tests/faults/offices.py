@@ -131,7 +131,7 @@ class Office:
         """Record something without HTTP, all at once: what an act needs to be there."""
         url = conninfo(self.installation.database(), API_ROLE, application="faults clerk")
         if self._clerk is None or self._clerk.url != url:
-            self._clerk = Clerk(url)
+            self._clerk = Clerk(url, self.installation.masters)
         parts = [decisions[at : at + AT_ONCE] for at in range(0, len(decisions), AT_ONCE)]
         return [answer for part in parts for answer in self._clerk.decide(self.tenant, part)]
 
@@ -142,9 +142,10 @@ class Clerk:
     So what it knows of long streams stays known. Nobody stops it; it ends with the tests.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, masters: MasterKeys) -> None:
         self.url = url
-        self._committer = Committer(PostgresStore(url), Journal().facts_mapper, system_clock)
+        mapper = Journal(masters=masters).facts_mapper
+        self._committer = Committer(PostgresStore(url), mapper, system_clock)
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="clerk", daemon=True).start()
         self._loop.call_soon_threadsafe(self._committer.start)

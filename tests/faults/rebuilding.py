@@ -105,7 +105,7 @@ def rebuilding(
         thread.start()
     try:
         work = conninfo(url, WORK_ROLE, application="faults rebuild", statement_ms=0)
-        journal = Journal.at(work, size=1)
+        journal = Journal.at(work, office.installation.masters, size=1)
         begun = time.monotonic()
         with psycopg.connect(work, autocommit=True) as connection:
             rebuild(connection, projections.projectors, journal)

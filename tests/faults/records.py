@@ -21,6 +21,7 @@ from zeroinvoice.domain.paid import (
     InvoicePaymentReversed,
 )
 from zeroinvoice.domain.series import NumberTaken
+from zeroinvoice.gateways.sealing import MasterKeys
 from zeroinvoice.journal.application import Journal
 from zeroinvoice.kernel.facts import Fact, State
 
@@ -51,8 +52,9 @@ class Records:
         self.accounts: defaultdict[tuple[UUID, str], Decimal] = defaultdict(Decimal)
         self.numbers: defaultdict[tuple[UUID, str], list[NumberTaken]] = defaultdict(list)
 
-    def read(self, url: str) -> "Records":
-        journal = Journal.at(url, size=1)
+    def read(self, url: str, masters: MasterKeys | None = None) -> "Records":
+        """Without master keys nobody is named in them."""
+        journal = Journal.at(url, masters, size=1)
         try:
             while facts := journal.facts_since(self.position, PAGE):
                 for fact in facts:

@@ -161,7 +161,7 @@ def _settle(
     resolve(office, [it for it in attempts if it.outcome == "unknown"])
     while True:
         try:
-            records.read(installation.database())
+            records.read(installation.database(), installation.masters)
             break
         except Lost:  # the next fault met whoever reads; what was read is kept
             installation.healthy_again(20)

@@ -11,6 +11,7 @@ from checks import dump, money, numbers, rebuilt_alike, settled, whole
 from followers import counted, has_table, projector
 from records import Records
 
+from zeroinvoice.gateways.sealing import MasterKeys
 from zeroinvoice.worker import Worker
 
 WRITES = 1_000
@@ -61,8 +62,8 @@ def test_with_clocks_ten_minutes_apart_that_jump_back_an_hour_everything_holds(
     assert sum(map(len, records.numbers.values())) >= WRITES // 2
     assert whole(url) == records.position
     assert dump(url)
-    rebuilt_alike(url)
-    follower = Worker(url, (projector,))
+    rebuilt_alike(url, MasterKeys(houses[0].settings.master_keys))
+    follower = Worker(url, (projector,), MasterKeys(houses[0].settings.master_keys))
     following = threading.Thread(target=follower.run)
     following.start()
     try:

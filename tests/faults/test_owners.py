@@ -53,7 +53,7 @@ def test_a_worker_that_stops_inside_its_transaction_is_replaced_and_writes_nothi
     records = Records().read(url)
     money(records, url)
     numbers(records)
-    rebuilt_alike(url)
+    rebuilt_alike(url, installation.masters)
     say(f"taken over after {taken_over:.1f} s")
 
 
@@ -75,7 +75,7 @@ def test_a_read_model_has_every_fact_once_and_in_order_through_restarts_of_its_w
     writing.start()
     restarts = 0
     while not made.is_set() or restarts < RESTARTS:
-        workers = [Worker(url, (projector,)) for _ in range(2)]
+        workers = [Worker(url, (projector,), installation.masters) for _ in range(2)]
         threads = [threading.Thread(target=it.run) for it in workers]
         for thread in threads:
             thread.start()
@@ -88,7 +88,7 @@ def test_a_read_model_has_every_fact_once_and_in_order_through_restarts_of_its_w
             thread.join()
         restarts += 1
     writing.join()
-    last = Worker(url, (projector,))
+    last = Worker(url, (projector,), installation.masters)
     thread = threading.Thread(target=last.run)
     thread.start()
     with psycopg.connect(url, autocommit=True) as connection:

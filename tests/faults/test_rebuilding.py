@@ -54,7 +54,7 @@ def test_a_rebuild_that_is_killed_is_never_served_and_starts_over(
         rebuild.wait()
         assert connection.execute(GENERATIONS).fetchall() == served
         assert dump(url) == before
-        rebuilt_alike(url)
+        rebuilt_alike(url, installation.masters)
         wait_for(
             lambda: connection.execute(HALF_BUILT).fetchone() == (1,), "the rest to be swept", 5
         )

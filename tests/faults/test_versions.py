@@ -137,7 +137,7 @@ def test_a_worker_that_begins_on_a_journal_it_cannot_read_waits_and_rebuilds_not
     house.stop()
     position = append_newer(url, office.tenant, office.tenant)
     raised = tuple(it.but(version=it.version + 1) for it in projections.projectors)
-    worker = Worker(url, raised)
+    worker = Worker(url, raised, None)
     thread = threading.Thread(target=worker.run)
     thread.start()
 
@@ -170,7 +170,7 @@ def test_a_rebuild_whose_fold_raises_stands_still_alone(new_database: Any, open_
 
     raised = tuple(it.but(version=it.version + 1) for it in projections.projectors)
     folds = tuple(it.but(project=poisoned) if it.name == "clients" else it for it in raised)
-    worker = Worker(url, folds)
+    worker = Worker(url, folds, None)
     thread = threading.Thread(target=worker.run)
     thread.start()
     shapes = {it.name: it.version for it in raised if it.name != "clients"}

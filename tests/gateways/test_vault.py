@@ -170,6 +170,34 @@ def test_a_rotation_that_is_stopped_goes_on_where_it_was(
     assert no.value.code == "master_key_missing"
 
 
+def test_a_rotation_wraps_the_keys_of_sealed_facts_anew_as_well(url: str) -> None:
+    """T45: both tables, so that the former master key is needed by neither."""
+    former, masters = MasterKeys([OLD]), MasterKeys([NEW, OLD])
+    opened(url, OLD).key(TENANT, TENANT)
+    subjects = [uuid4() for _ in range(3)]
+    made = {id: former.make(TENANT, id) for id in subjects}
+    with psycopg.connect(url, autocommit=True) as connection:
+        for id, (_, wrapped) in made.items():
+            connection.execute(
+                "INSERT INTO subject_keys (tenant_id, id, master, wrapped) VALUES (%s, %s, %s, %s)",
+                [TENANT, id, former.current, wrapped],
+            )
+        connection.execute(
+            "UPDATE subject_keys SET destroyed_at = now() WHERE id = %s", [subjects[0]]
+        )
+    with keeper(url) as connection:
+        rotated = rotate(connection, masters)
+    assert rotated.rewrapped == 3
+    assert [(it.master, it.keys) for it in rotated.needed] == [(masters.current, 3)]
+    with psycopg.connect(url) as connection:
+        rows = connection.execute("SELECT id, master, wrapped FROM subject_keys").fetchall()
+    kept = {id: (master, wrapped) for id, master, wrapped in rows}
+    assert kept.pop(subjects[0])[1] is None
+    for id, (master, wrapped) in kept.items():
+        key = MasterKeys([NEW]).unwrap(TENANT, id, master, wrapped)
+        assert key.open(made[id][0].seal("Ann")) == "Ann"
+
+
 def test_keys_are_made_and_used_while_they_are_wrapped_anew(url: str) -> None:
     """T45: no request fails, whichever of the two keys it finds."""
     vault, subjects = opened(url, OLD), [uuid4() for _ in range(40)]

@@ -86,7 +86,7 @@ GET /api/clients|POST /api/clients|GET /api/clients/{client_id}|PUT /api/clients
 DELETE /api/clients/{client_id}|GET /api/clients/search|POST /api/clients/merge
 POST /api/clients/merge/undo|GET /api/clients/{client_id}/merge-history
 GET /api/clients/{client_id}/payment-settings|PATCH /api/clients/{client_id}/payment-settings
-GET /api/clients/{client_id}/analytics
+GET /api/clients/{client_id}/analytics|POST /api/clients/{client_id}/erase
 GET /api/invoices|POST /api/invoices|GET /api/invoices/{invoice_id}|PUT /api/invoices/{invoice_id}
 DELETE /api/invoices/{invoice_id}|PATCH /api/invoices/{invoice_id}/status
 GET /api/invoices/search|GET /api/invoices/client/{client_id}|GET /api/invoices/overdue

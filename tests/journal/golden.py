@@ -1,10 +1,12 @@
 """Golden facts: for every class of event, examples in the very bytes they are stored as.
 
-    python tests/journal/golden.py [FILE]
+    python tests/journal/golden.py [FILE [SEALED]]
 
-Adds lines to `golden/events.jsonl`, and to `golden/shapes.json` what fields they have, for the
-classes that have none yet, each version by itself. What stands there is never written again: it
-says what lies in the journals of others, which every later version of the program must read.
+Adds lines to `golden/events.jsonl` for the classes that have none yet, and to `golden/sealed.jsonl`
+for those that speak of a person: what is stored of them, and opens with the key below; and to
+`golden/shapes.json` what fields they have; each version of a class by itself. What stands there is
+never written again: it says what lies in the journals of others, which every later version of the
+program must read.
 """
 
 import json
@@ -21,12 +23,15 @@ from uuid import UUID, uuid5
 import msgspec
 
 from zeroinvoice.domain import EVENTS
+from zeroinvoice.gateways.sealing import DataKey
 from zeroinvoice.journal.application import Journal
-from zeroinvoice.kernel.facts import Event, Fact, Origin, topic_of
+from zeroinvoice.kernel.facts import Event, Fact, Origin, Personal, topic_of
 
 FILE = Path(__file__).parent / "golden" / "events.jsonl"
+SEALED = FILE.with_name("sealed.jsonl")
 SHAPES = FILE.with_name("shapes.json")
 NAMESPACE = UUID("6f1b0c9e-6f0b-4c8f-9a53-0f5d2c7b9a11")
+SUBJECT = UUID("0c7f3e52-8f0d-4a44-9d3e-52b6f0a6c7d1")
 AT = datetime(2026, 3, 1, 9, 30, 15, 123456, tzinfo=UTC)
 
 TEXTS = {
@@ -138,11 +143,36 @@ def line(event: Event, choice: int = 0) -> str:
     return json.dumps({"topic": topic_of(type(event)), "state": state}, ensure_ascii=False)
 
 
+def sealed_line(event: Personal) -> str:
+    """The stored form of an event about somebody, sealed with `key`."""
+    fact = Fact(event, NAMESPACE, NAMESPACE, 1, 1, AT, example(Origin), SUBJECT)
+    state = Journal().facts_mapper.sealed_state_of(fact, event.redacted(), key()).decode()
+    return json.dumps({"topic": topic_of(type(event)), "state": state}, ensure_ascii=False)
+
+
+def key() -> DataKey:
+    """The subject's key of every sealed line."""
+    return DataKey(SUBJECT, bytes(range(32)))
+
+
+def add_sealed(path: Path, events: Iterable[type[Event]] = EVENTS) -> list[str]:
+    """Append a sealed example of the classes about persons that have none; answers their names."""
+    known = _topics(path)
+    new = [it for it in events if issubclass(it, Personal) and topic_of(it) not in known]
+    with path.open("a") as file:
+        for event in sorted(new, key=lambda it: it.__name__):
+            file.write(sealed_line(example(event)) + "\n")
+    return [event.__name__ for event in new]
+
+
+def _topics(path: Path) -> set[str]:
+    lines = path.read_text().splitlines() if path.exists() else []
+    return {json.loads(it)["topic"] for it in lines}
+
+
 def add_missing(path: Path, events: Iterable[type[Event]] = EVENTS) -> list[str]:
     """Append examples of the classes without a line; answers their names."""
-    known = set()
-    if path.exists():
-        known = {json.loads(it)["topic"] for it in path.read_text().splitlines()}
+    known = _topics(path)
     new = [event for event in events if topic_of(event) not in known]
     with path.open("a") as file:
         for event in sorted(new, key=lambda it: it.__name__):
@@ -189,4 +219,5 @@ if __name__ == "__main__":
     lines = Path(sys.argv[1]) if len(sys.argv) > 1 else FILE
     added = add_missing(lines)
     add_shapes(lines.with_name(SHAPES.name))
+    add_sealed(Path(sys.argv[2]) if len(sys.argv) > 2 else SEALED)
     print(f"{len(added)} classes of events got their golden lines: {', '.join(added) or 'none'}")

@@ -17,6 +17,7 @@ from zeroinvoice.journal.memory import MemoryStore
 from zeroinvoice.journal.proof import verify
 from zeroinvoice.journal.recorder import MemoryFactRecorder, Row
 from zeroinvoice.journal.store import Ambiguous, Answer, Lost
+from zeroinvoice.journal.subjects import Held
 from zeroinvoice.kernel.clock import system_clock
 from zeroinvoice.kernel.desk import Desk
 from zeroinvoice.kernel.facts import Actor, Origin
@@ -212,12 +213,14 @@ class LosesAnswers(MemoryStore):
 
     losses: list[str]
 
-    def commit(self, rows: Sequence[Row], answers: Sequence[Answer], at: datetime) -> None:
+    def commit(
+        self, rows: Sequence[Row], answers: Sequence[Answer], at: datetime, keys: Held
+    ) -> None:
         loss = self.losses.pop(0) if self.losses else ""
         if loss == "before":
             self._lock.release()
             raise Ambiguous("lost before it was stored")
-        super().commit(rows, answers, at)
+        super().commit(rows, answers, at, keys)
         if loss == "after":
             raise Ambiguous("lost after it was stored")
 

@@ -14,9 +14,10 @@ from eventsourcing.persistence import JSONTranscoder
 from tests.journal.golden import shape
 from zeroinvoice.domain import EVENTS, FORMER
 from zeroinvoice.domain.invoice import InvoiceWrittenOff
+from zeroinvoice.gateways.sealing import DataKey
 from zeroinvoice.journal.application import Journal
 from zeroinvoice.journal.mapper import FactMapper, StoredFact, UnknownTopic, Unreadable
-from zeroinvoice.kernel.facts import Event, Former, topic_of, topics_of
+from zeroinvoice.kernel.facts import Event, Former, Personal, topic_of, topics_of
 
 HERE = Path(__file__).parent
 FILE = HERE / "golden" / "events.jsonl"
@@ -24,6 +25,12 @@ SHAPES = FILE.with_name("shapes.json")
 LINES: list[tuple[str, str]] = [
     (row["topic"], row["state"]) for row in map(json.loads, FILE.read_text().splitlines())
 ]
+SEALED: list[tuple[str, str]] = [
+    (row["topic"], row["state"])
+    for row in map(json.loads, (HERE / "golden" / "sealed.jsonl").read_text().splitlines())
+]
+NAMESPACE = UUID("6f1b0c9e-6f0b-4c8f-9a53-0f5d2c7b9a11")  # tenant and stream of the sealed ones
+SUBJECT = UUID("0c7f3e52-8f0d-4a44-9d3e-52b6f0a6c7d1")
 PLACE = (1, UUID(int=1), UUID(int=2), 1)
 
 
@@ -71,6 +78,40 @@ def test_what_was_stored_is_read_and_written_in_the_same_bytes(topic: str) -> No
     mapper = Journal().facts_mapper
     for state in (state for name, state in LINES if name == topic):
         assert read_and_written(mapper, topic, state) == (topic, state)
+
+
+class Held:
+    """Stands for the master keys: whatever is wrapped is the key of the golden lines."""
+
+    current = "golden"
+
+    def make(self, tenant: UUID, id: UUID) -> tuple[DataKey, bytes]:
+        raise AssertionError("no key is made here")
+
+    def unwrap(self, tenant: UUID, id: UUID, name: str, wrapped: bytes) -> DataKey:
+        return DataKey(SUBJECT, wrapped)
+
+
+@pytest.mark.parametrize(("topic", "state"), SEALED)
+def test_what_was_sealed_is_opened_with_its_key_and_sealed_as_it_was(
+    topic: str, state: str
+) -> None:
+    """To the byte; and without the key what remains is read, to the byte as well."""
+    mapper, place = Journal(masters=Held()).facts_mapper, (1, NAMESPACE, NAMESPACE, 1)
+    whole = mapper.fact(*place, topic, state, "golden", bytes(range(32)))
+    rest = mapper.fact(*place, topic, state)
+    assert isinstance(whole.event, Personal)
+    assert whole.subject == rest.subject == SUBJECT
+    assert whole.event != rest.event == whole.event.redacted()
+    key = DataKey(SUBJECT, bytes(range(32)))
+    assert mapper.sealed_state_of(whole, rest.event, key).decode() == state
+    assert "sealed" not in json.loads(mapper.sealed_state_of(whole, rest.event, None))
+
+
+def test_every_class_about_a_person_has_its_sealed_line() -> None:
+    """`make events` adds that of a new one."""
+    personal = {event.__name__ for event in EVENTS if issubclass(event, Personal)}
+    assert personal == {topic for topic, _ in SEALED}
 
 
 def test_a_topic_that_nobody_knows_is_not_read() -> None:
@@ -152,7 +193,7 @@ class InvoiceWrittenOffLater(Event):
 
 def test_a_former_shape_is_told_in_the_words_of_the_class() -> None:
     """What lies in the journal keeps its bytes; what is made of it is of today."""
-    mapper = FactMapper(JSONTranscoder(), [InvoiceWrittenOffLater], [WrittenOffOnce])
+    mapper = FactMapper(JSONTranscoder(), [InvoiceWrittenOffLater], former=[WrittenOffOnce])
     for topic, state in LINES:
         if topic == WrittenOffOnce.TOPIC:
             fact = mapper.fact(*PLACE, topic, state)
@@ -184,7 +225,7 @@ def test_the_program_adds_what_is_missing_and_rewrites_nothing(tmp_path: Path) -
     file.write_text("".join(kept))
     for expected in ("InvoiceSent", "none"):
         ran = subprocess.run(
-            [sys.executable, "-P", HERE / "golden.py", file],
+            [sys.executable, "-P", HERE / "golden.py", file, tmp_path / "sealed.jsonl"],
             check=True,
             capture_output=True,
             text=True,

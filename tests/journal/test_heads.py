@@ -31,7 +31,8 @@ def chained(facts: list[tuple[int, UUID, UUID, int, str, str]]) -> list[Row]:
     for position, tenant, stream, version, topic, state in facts:
         before = hashes.get(tenant, GENESIS)
         hashes[tenant] = link(before, position, tenant, stream, version, topic, state.encode())
-        rows.append((position, tenant, stream, version, topic, state, hashes[tenant]))
+        digest = hashes[tenant]
+        rows.append((position, tenant, stream, version, topic, state, digest, None, None, None))
     return rows
 
 

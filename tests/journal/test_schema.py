@@ -37,6 +37,9 @@ def recorder(url: str) -> Iterator[PostgresFactRecorder]:
     pool.close()
 
 
+REST = ("Something", "{}", bytes(32), None, None, None)  # of a row, beside its place
+
+
 def written(recorder: PostgresFactRecorder, count: int = 5) -> list[Any]:
     stream = uuid4()
     recorder.insert_events(
@@ -106,7 +109,7 @@ def test_a_position_that_does_not_follow_is_refused(
     url: str, recorder: PostgresFactRecorder
 ) -> None:
     rows = written(recorder)
-    gap = (rows[-1][0] + 2, rows[-1][1], uuid4(), 1, "Something", "{}", bytes(32))
+    gap = (rows[-1][0] + 2, rows[-1][1], uuid4(), 1, *REST)
     with psycopg.connect(url, autocommit=True) as connection:
         with pytest.raises(psycopg.errors.IntegrityConstraintViolation):
             connection.execute(INSERT, columns_of([gap]))
@@ -117,7 +120,7 @@ def test_an_insert_waits_for_whoever_holds_the_order_lock(
 ) -> None:
     """Reliability 0.3: the trigger takes the lock, whatever the writer forgot."""
     rows = written(recorder)
-    row = (rows[-1][0] + 1, rows[-1][1], uuid4(), 1, "Something", "{}", bytes(32))
+    row = (rows[-1][0] + 1, rows[-1][1], uuid4(), 1, *REST)
     with psycopg.connect(url) as holder, psycopg.connect(url, autocommit=True) as other:
         holder.execute("SELECT pg_advisory_xact_lock(4711)")
         inserting = threading.Thread(target=other.execute, args=(INSERT, columns_of([row])))
@@ -131,6 +134,19 @@ def test_an_insert_waits_for_whoever_holds_the_order_lock(
         holder.rollback()
         inserting.join(10)
     assert len(recorder.rows_since(0, 100)) == len(rows) + 1
+
+
+def test_a_journal_from_before_facts_were_sealed_is_read_on_as_it_is(
+    url: str, recorder: PostgresFactRecorder
+) -> None:
+    rows = written(recorder)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE facts DROP COLUMN subject")
+        connection.execute("DROP TABLE subject_keys")
+    migrate(url)
+    assert recorder.rows_since(0, 100) == rows
+    assert written(recorder)[-1][7] is None
+    assert verify(recorder.rows_since(0, 100)).facts == 2 * len(rows)
 
 
 def test_serving_is_refused_without_durability_or_triggers(url: str) -> None:
@@ -153,12 +169,13 @@ def test_the_option_that_would_drop_the_order_is_refused(monkeypatch: pytest.Mon
 
 
 TAMPERED = {
-    "one byte": lambda rows: [*rows[:2], (*rows[2][:5], rows[2][5] + " ", rows[2][6]), *rows[3:]],
+    "one byte": lambda rows: [*rows[:2], (*rows[2][:5], rows[2][5] + " ", *rows[2][6:]), *rows[3:]],
     "one row": lambda rows: [*rows[:2], *rows[3:]],
     "the order": lambda rows: [*rows[:2], rows[3], rows[2], *rows[4:]],
     "the topic": lambda rows: [*rows[:2], (*rows[2][:4], "Other", *rows[2][5:]), *rows[3:]],
     "the tenant": lambda rows: [*rows[:2], (rows[2][0], uuid4(), *rows[2][2:]), *rows[3:]],
-    "the hash": lambda rows: [*rows[:2], (*rows[2][:6], bytes(32)), *rows[3:]],
+    "the hash": lambda rows: [*rows[:2], (*rows[2][:6], bytes(32), *rows[2][7:]), *rows[3:]],
+    "the subject": lambda rows: [*rows[:2], (*rows[2][:7], uuid4(), None, None), *rows[3:]],
 }
 
 

@@ -94,6 +94,7 @@ CLIENTS: dict[str, Made] = {
     ),
     "merges.undo": lambda it: Example(json={"merge_id": it.own.new_merge()}),
     "merges.history": _at("client_id"),
+    "erasure.erase": lambda it: Example({"client_id": it.own.new_client()}, {}),
     "contacts.add": _at("client_id", first_name="Jane"),
     "contacts.browse": _at("client_id"),
     "contacts.show": _at("client_id", "contact_id"),

@@ -65,6 +65,16 @@ def test_deleting_a_client_destroys_all_that_is_his(
     assert destroyed(vault, office, UUID(client))
 
 
+def test_erasing_a_client_destroys_the_key_of_his_numbers(
+    office: Any, vault: Any, eventually: Any
+) -> None:
+    """G30: beside the key of his facts, which is destroyed in the commit itself."""
+    client, _, key = added(office)
+    assert office.post(f"/api/clients/{client}/erase", json={}).status_code == 200
+    eventually(lambda: destroyed(vault, office, key))
+    assert destroyed(vault, office, UUID(client))
+
+
 class Flaky(Shredder):
     """Fails after it has destroyed one key, as long as a test likes."""
 

@@ -117,7 +117,7 @@ def test_the_log_can_be_filtered(office: Any, client_id: str) -> None:
     assert log(office, ip="10.0.0.1") == []
     assert [e["action"] for e in log(office, q="consult")] == ["InvoiceDrafted"]
     assert [e["action"] for e in log(office, q="100%")] == ["InvoiceDrafted"]
-    assert [e["action"] for e in log(office, q="acme")][-1] == "ClientAdded"
+    assert log(office, q="acme") == [], "who a client is, is forgotten with its key alone"
     assert log(office, q="_") == [] or all(
         "_" in str(e) for e in log(office, q="_")
     )  # a wildcard is a character here

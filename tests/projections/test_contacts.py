@@ -9,6 +9,7 @@ import pytest
 from psycopg import sql
 
 from projections import bank_accounts, contacts
+from zeroinvoice.gateways.sealing import MasterKeys
 from zeroinvoice.journal.application import Journal
 from zeroinvoice.journal.schema import WORK_ROLE, conninfo
 from zeroinvoice.readside.projector import Projector, rebuild
@@ -127,7 +128,7 @@ def test_a_rebuild_gives_the_very_same_rows(
     assert all(live.values())
     house.worker.stop()
     work = conninfo(house.database_url, WORK_ROLE, application="test")
-    journal = Journal.at(work)
+    journal = Journal.at(work, MasterKeys(house.settings.master_keys))
     try:
         with psycopg.connect(work, autocommit=True) as connection:
             rebuild(connection, (projector,), journal, lambda position: None)

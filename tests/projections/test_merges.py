@@ -5,6 +5,7 @@ from typing import Any
 import psycopg
 
 import projections
+from zeroinvoice.gateways.sealing import MasterKeys
 from zeroinvoice.journal.application import Journal
 from zeroinvoice.journal.schema import WORK_ROLE, conninfo
 from zeroinvoice.readside.projector import rebuild
@@ -109,7 +110,7 @@ def test_a_rebuild_counts_what_each_merge_moved(new_database: Any, open_house: A
     before = rows_of(office)
     house.worker.stop()
     work = conninfo(house.database_url, WORK_ROLE, application="test")
-    journal = Journal.at(work)
+    journal = Journal.at(work, MasterKeys(house.settings.master_keys))
     with psycopg.connect(work, autocommit=True) as connection:
         rebuild(connection, projections.projectors, journal)
     journal.close()

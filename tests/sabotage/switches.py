@@ -26,6 +26,7 @@ from zeroinvoice.domain.workspace import Workspace
 from zeroinvoice.journal import fence, schema
 from zeroinvoice.journal.cache import NOTHING, Cache
 from zeroinvoice.journal.committer import Command, _Batch
+from zeroinvoice.journal.subjects import Held
 from zeroinvoice.kernel.desk import Desk, Place
 from zeroinvoice.kernel.facts import Events, Fact
 from zeroinvoice.kernel.money import Money, digits_and_unit
@@ -82,11 +83,11 @@ def key_apart(patch: Patch) -> None:
     def commit(self: _Batch) -> None:
         store = self._committer._store
         if self.rows:
-            store.commit(self.rows, [], self._at)
+            store.commit(self.rows, [], self._at, self.sealer.keys)
             if self._new_answers:
                 store.begin(NOTHING, {}, (), 0)
         if self._new_answers:
-            store.commit([], self._new_answers, self._at)
+            store.commit([], self._new_answers, self._at, Held({}))
         elif not self.rows:
             store.rollback()
 
@@ -155,8 +156,8 @@ def balance_looked_up_before(patch: Patch) -> None:
     seen: list[dict[UUID, Invoice]] = [{}]  # by the request that is being decided
     keep, begin = Cache.keep, Command.__init__
 
-    def kept(self: Cache, position: int, states: Mapping[Place, Any], hashes: Any) -> None:
-        keep(self, position, states, hashes)
+    def kept(self: Cache, position: int, states: Mapping[Place, Any], *more: Any) -> None:
+        keep(self, position, states, *more)
         latest.update({place[1]: it for place, it in states.items() if isinstance(it, Invoice)})
 
     def arrive(self: Command, *args: Any, **options: Any) -> None:

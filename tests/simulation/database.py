@@ -9,6 +9,7 @@ from tests.simulation.chance import Chance, Crashed
 from zeroinvoice.journal.memory import shortest
 from zeroinvoice.journal.recorder import MemoryFactRecorder, Row
 from zeroinvoice.journal.store import Ambiguous, Answer, Loaded, Lost, Opening, Rejected
+from zeroinvoice.journal.subjects import Held, Subject, Wrapped
 from zeroinvoice.kernel.desk import Place
 
 
@@ -152,7 +153,12 @@ class Session:
         self._read()
         return self._database.heads(tenants)
 
-    def commit(self, rows: Sequence[Row], answers: Sequence[Answer], at: datetime) -> None:
+    def keys(self, subjects: Sequence[Subject]) -> dict[Subject, Wrapped]:
+        return {}  # nothing is sealed here: there are no master keys
+
+    def commit(
+        self, rows: Sequence[Row], answers: Sequence[Answer], at: datetime, keys: Held
+    ) -> None:
         home = self._database
         self._die("crash before")
         if self._chance.strikes("lost before"):

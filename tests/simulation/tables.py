@@ -35,7 +35,7 @@ STATEMENTS = {
     "|ALTER TABLE",
     "schemas": r"SELECT nspname FROM pg_namespace",
     "drop": r'DROP SCHEMA IF EXISTS "(\w+)"',
-    "since": r"SELECT position, tenant_id, .* FROM facts WHERE position > %s",
+    "since": r"SELECT f\.position, .* FROM facts f .* WHERE f\.position > %s",
     "newer": r"SELECT f\.position, .* JOIN facts f",
     "select": r'SELECT .* FROM "(\w+)"\."(\w+)" WHERE ',
     "delete": r'DELETE FROM "(\w+)"\."(\w+)" WHERE ',

@@ -84,7 +84,7 @@ class Truth:
             self._check_account(id)
 
     def _link(self, row: Row) -> None:
-        position, tenant, stream, version, topic, state, kept = row
+        position, tenant, stream, version, topic, state, kept, *_ = row
         assert position == self.position + 1, f"position {position} follows {self.position}"
         known = self._versions[stream]
         assert version == known + 1, f"version {version} follows {known} of {stream}"

@@ -68,10 +68,11 @@ def api() -> None:
 def work() -> None:
     """Keep the read models at the journal's head; any number may run."""
     import projections
+    from zeroinvoice.gateways.sealing import MasterKeys
     from zeroinvoice.worker import Worker
 
-    _, url = child()
-    worker = Worker(url, projections.projectors)
+    settings, url = child()
+    worker = Worker(url, projections.projectors, MasterKeys(settings.master_keys))
     until_told(worker.run, worker.stop)
 
 

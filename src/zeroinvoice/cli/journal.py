@@ -157,6 +157,7 @@ def replay(tenant: UUID, until: str | None, file: IO[bytes], table: bool) -> Non
     from projections.simulations import MOST_BY_HAND, Simulate, simulated
     from zeroinvoice.cli.replay import tables_of
     from zeroinvoice.domain.history import TOPICS
+    from zeroinvoice.gateways.sealing import MasterKeys
     from zeroinvoice.http.bodies import decoded
     from zeroinvoice.journal.application import Journal
     from zeroinvoice.kernel.clock import system_clock
@@ -166,8 +167,9 @@ def replay(tenant: UUID, until: str | None, file: IO[bytes], table: bool) -> Non
         asked = decoded(file.read(), Simulate)
         if until is not None:
             asked = asked.but(until=_until(until))
-        with database(read_settings()) as url:
-            journal = Journal.at(url)
+        settings = read_settings()
+        with database(settings) as url:
+            journal = Journal.at(url, MasterKeys(settings.master_keys))
             read = partial(journal.facts_of, tenant, TOPICS)
             found = simulated(asked, tenant, read, system_clock(), MOST_BY_HAND)
             journal.close()

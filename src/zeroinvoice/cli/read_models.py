@@ -53,6 +53,7 @@ def rebuild_projections(names: tuple[str, ...], everything: bool, stale: bool) -
     from rich.progress import Progress
 
     import projections
+    from zeroinvoice.gateways.sealing import MasterKeys
     from zeroinvoice.journal.application import Journal
     from zeroinvoice.journal.schema import WORK_ROLE, conninfo
     from zeroinvoice.readside.projector import rebuild
@@ -63,9 +64,10 @@ def rebuild_projections(names: tuple[str, ...], everything: bool, stale: bool) -
     if unknown or not (names or everything or stale):
         click.echo(f"Name --all, --stale, or some of: {', '.join(known)}.", err=True)
         sys.exit(2)
-    with database(read_settings()) as url:
+    settings = read_settings()
+    with database(settings) as url:
         work = conninfo(url, WORK_ROLE, application="zeroinvoice rebuild", statement_ms=0)
-        journal = Journal.at(work)
+        journal = Journal.at(work, MasterKeys(settings.master_keys))
         with psycopg.connect(work, autocommit=True) as connection, Progress() as bar:
             progress = partial(_moved, bar, bar.add_task("facts", total=journal.head()))
             if stale:
@@ -86,6 +88,7 @@ def verify_projections(names: tuple[str, ...]) -> None:
     from rich.progress import Progress
 
     import projections
+    from zeroinvoice.gateways.sealing import MasterKeys
     from zeroinvoice.journal.application import Journal
     from zeroinvoice.journal.schema import WORK_ROLE, conninfo
     from zeroinvoice.readside.comparison import Difference, compare
@@ -95,9 +98,10 @@ def verify_projections(names: tuple[str, ...]) -> None:
         click.echo(f"Name some of: {', '.join(known)}.", err=True)
         sys.exit(2)
     found: list[Difference] = []
-    with database(read_settings()) as url:
+    settings = read_settings()
+    with database(settings) as url:
         work = conninfo(url, WORK_ROLE, application="zeroinvoice verify", statement_ms=0)
-        journal = Journal.at(work)
+        journal = Journal.at(work, MasterKeys(settings.master_keys))
         with psycopg.connect(work, autocommit=True) as connection:
             for name in names or known:
                 with Progress(transient=True) as bar:

@@ -9,7 +9,7 @@ from zeroinvoice.cli.surroundings import database, read_settings
 
 @click.group("vault")
 def vault_group() -> None:
-    """The vault: the keys that seal bank numbers, and the master keys that wrap them."""
+    """The vault: the keys that seal personal data, and the master keys that wrap them."""
 
 
 @vault_group.command("rotate")

@@ -8,7 +8,7 @@ from zeroinvoice.domain.belonging import standing
 from zeroinvoice.domain.invoice import Invoice
 from zeroinvoice.domain.payment import Payment
 from zeroinvoice.kernel.desk import Desk
-from zeroinvoice.kernel.facts import Event, Events, State
+from zeroinvoice.kernel.facts import Event, Events, Personal, State, erased
 from zeroinvoice.kernel.ids import named
 from zeroinvoice.kernel.value import Value
 
@@ -27,20 +27,44 @@ class TrackRecord(Value, forbid_unknown_fields=True):
 # Events of what is told
 
 
-class ActivityTracked(Event, omit_defaults=True):
+class ActivityTracked(Personal, omit_defaults=True):
     """Another system told of a record that is there; it is taken down once and changes nothing."""
 
     type: Tracked
     object_id: UUID  # the invoice or the payment
+    client_id: UUID  # whom it was entered for
     source: str | None = None
     note: str | None = None
 
+    def redacted(self) -> Self:
+        return self.but(note=erased(self.note))
 
-class Tracking(State[ActivityTracked]):
+
+class TrackedErased(Event):
+    """What was told of a client's record is forgotten; that it was stays."""
+
+    object_id: UUID
+
+
+class Tracking(State[ActivityTracked | TrackedErased]):
     heard: ActivityTracked | None = None
 
-    def evolve(self, event: ActivityTracked) -> Self:
-        return self.but(heard=event)
+    def evolve(self, event: ActivityTracked | TrackedErased) -> Self:
+        match event:
+            case ActivityTracked():
+                return self.but(heard=event)
+            case TrackedErased():
+                return self.but(heard=self.heard.redacted() if self.heard else None)
+            case _:
+                assert_never(event)
+
+    def subject(self, event: ActivityTracked | TrackedErased) -> UUID | None:
+        return self.heard.client_id if self.heard else None
+
+    def erase(self) -> Events:
+        """Forget what was told."""
+        if self.heard and self.heard.redacted() != self.heard:
+            yield TrackedErased(self.heard.object_id)
 
     def track(self, it: ActivityTracked) -> Events:
         """Take it down, unless the same record was told of before."""
@@ -61,9 +85,9 @@ def track(desk: Desk, type: Tracked, asked: TrackRecord) -> tuple[Tracking, UUID
     for name, longest in LONGEST.items():
         check_length(name, getattr(asked, name), longest)
     tracking = desk.find(Tracking, tracking_of(desk.tenant, type, asked.id))
-    client_id = standing(desk, _client(desk, type, asked.id)).id
-    told = ActivityTracked(type, asked.id, asked.source or None, asked.note or None)
-    return desk.record(tracking, tracking.track(told)), client_id
+    client_id = _client(desk, type, asked.id)
+    told = ActivityTracked(type, asked.id, client_id, asked.source or None, asked.note or None)
+    return desk.record(tracking, tracking.track(told)), standing(desk, client_id).id
 
 
 def _client(desk: Desk, type: Tracked, id: UUID) -> UUID:

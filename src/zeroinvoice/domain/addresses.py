@@ -65,6 +65,10 @@ class Address(Value, omit_defaults=True):
         )
         return tidy.but(text=None) if tidy.text == tidy.but(text=None).block else tidy
 
+    def redacted(self) -> "Address":
+        """The country alone, on which taxes depend."""
+        return Address(country=self.country)
+
     def check(self) -> None:
         """Raises `Invalid` for an unknown country, or a part no envelope has room for."""
         if self.country is not None and self.country not in COUNTRIES:
@@ -132,7 +136,7 @@ def plausible_email(address: str) -> bool:
 
 def check_email(address: str) -> None:
     if not plausible_email(address):
-        raise Invalid(f"{address[:254]!r} is not an e-mail address.", code="bad_email")
+        raise Invalid("This is not an e-mail address.", code="bad_email")
 
 
 def check_language(tag: str) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from zeroinvoice.domain.addresses import COUNTRIES, check_length
 from zeroinvoice.domain.bank_numbers import KeptNumber
-from zeroinvoice.kernel.facts import Event, Events, State
+from zeroinvoice.kernel.facts import ERASED, Event, Events, Personal, State
 from zeroinvoice.kernel.ids import named
 from zeroinvoice.kernel.money import minor_units
 from zeroinvoice.kernel.refusals import Invalid, Missing, Refused
@@ -29,6 +29,9 @@ class AccountDetails(Value, omit_defaults=True):
     country: str | None = None  # ISO 3166-1 alpha-2; where the number does not tell
     mandate_ref: str | None = None
     mandate_signed_at: datetime | None = None
+
+    def redacted(self) -> "AccountDetails":
+        return self.but(account_holder=ERASED, bic=None, bank_name=None, mandate_ref=None)
 
     def check(self, number: KeptNumber) -> None:
         """Raises `Invalid` for what no payment could be made with."""
@@ -56,6 +59,9 @@ class BankAccount(Value):
     def country(self) -> str | None:
         return self.number.country or self.details.country
 
+    def redacted(self) -> "BankAccount":
+        return self.but(details=self.details.redacted(), number=self.number.redacted())
+
 
 class DefaultAccount(Value):
     """The account that is used for a purpose from now on; None where none is left."""
@@ -67,7 +73,7 @@ class DefaultAccount(Value):
 # Events
 
 
-class BankAccountAdded(Event):
+class BankAccountAdded(Personal):
     """An account was added; its number is only on record as it was sealed."""
 
     client_id: UUID
@@ -76,11 +82,17 @@ class BankAccountAdded(Event):
     number: KeptNumber
     defaults: tuple[DefaultAccount, ...] = ()
 
+    def redacted(self) -> Self:
+        return self.but(details=self.details.redacted(), number=self.number.redacted())
 
-class BankAccountRevised(Event):
+
+class BankAccountRevised(Personal):
     account_id: UUID
     details: AccountDetails  # whole, as they are from now on
     defaults: tuple[DefaultAccount, ...] = ()
+
+    def redacted(self) -> Self:
+        return self.but(details=self.details.redacted())
 
 
 class DefaultBankAccountChosen(Event):
@@ -89,7 +101,7 @@ class DefaultBankAccountChosen(Event):
     defaults: tuple[DefaultAccount, ...]
 
 
-class BankAccountRemoved(Event):
+class BankAccountRemoved(Personal):
     """An account was removed; its key is destroyed, and with it the number."""
 
     account_id: UUID
@@ -98,14 +110,20 @@ class BankAccountRemoved(Event):
     sealed_by: UUID  # the key that is to be destroyed
     defaults: tuple[DefaultAccount, ...] = ()
 
+    def redacted(self) -> Self:
+        return self.but(last4="")
 
-class BankAccountsAdopted(Event):
+
+class BankAccountsAdopted(Personal):
     """Accounts came along with clients that were merged into this one; they stay sealed."""
 
     client_id: UUID
     merge_id: UUID
     accounts: tuple[BankAccount, ...]
     defaults: tuple[DefaultAccount, ...] = ()
+
+    def redacted(self) -> Self:
+        return self.but(accounts=tuple(it.redacted() for it in self.accounts))
 
 
 class BankAccountsReleased(Event):
@@ -116,12 +134,21 @@ class BankAccountsReleased(Event):
     defaults: tuple[DefaultAccount, ...] = ()
 
 
-class BankAccountsReturned(Event):
+class BankAccountsReturned(Personal):
     """Accounts are back, as they are by now; some were removed while they were away."""
 
     merge_id: UUID
     accounts: tuple[BankAccount, ...]
     removed: tuple[UUID, ...]
+    defaults: tuple[DefaultAccount, ...] = ()
+
+    def redacted(self) -> Self:
+        return self.but(accounts=tuple(it.redacted() for it in self.accounts))
+
+
+class BankAccountsErased(Event):
+    """Whose accounts these were is forgotten, and every number with it."""
+
     defaults: tuple[DefaultAccount, ...] = ()
 
 
@@ -133,6 +160,7 @@ BankAccountEvent = (
     | BankAccountsAdopted
     | BankAccountsReleased
     | BankAccountsReturned
+    | BankAccountsErased
 )
 
 # State
@@ -142,6 +170,18 @@ class BankAccounts(State[BankAccountEvent]):
     client_id: UUID | None = None
     accounts: tuple[BankAccount, ...] = ()  # the oldest first
     defaults: tuple[DefaultAccount, ...] = ()  # one for each purpose that has any account
+    came_by: dict[UUID, UUID] = {}  # the merge by which an account came, of those that did
+    erased: bool = False
+
+    def subject(self, event: BankAccountEvent) -> UUID | None:
+        """The client; where accounts came by a merge that stands, the merge."""
+        match event:
+            case BankAccountsAdopted(merge_id=merge_id):
+                return merge_id
+            case BankAccountRevised(account_id=id) | BankAccountRemoved(account_id=id):
+                return self.came_by.get(id, self.client_id)
+            case _:
+                return self.client_id
 
     def evolve(self, event: BankAccountEvent) -> Self:
         at, after = self.changed_at, self.but(defaults=_after(self.defaults, event.defaults))
@@ -160,13 +200,20 @@ class BankAccounts(State[BankAccountEvent]):
             case BankAccountRemoved(account_id=id):
                 return after.but(accounts=tuple(it for it in self.accounts if it.id != id))
             case BankAccountsAdopted(client_id=client_id, accounts=accounts):
-                return after.but(client_id=client_id, accounts=(*self.accounts, *accounts))
+                came_by = self.came_by | dict.fromkeys((it.id for it in accounts), event.merge_id)
+                there = (*self.accounts, *accounts)
+                return after.but(client_id=client_id, accounts=there, came_by=came_by)
             case BankAccountsReleased(account_ids=ids):
-                return after.but(accounts=tuple(it for it in self.accounts if it.id not in ids))
+                left = tuple(it for it in self.accounts if it.id not in ids)
+                own = {id: merge for id, merge in self.came_by.items() if id not in ids}
+                return after.but(accounts=left, came_by=own)
             case BankAccountsReturned(accounts=accounts, removed=removed):
                 now = {it.id: it for it in accounts}
-                there = (now.get(it.id, it) for it in self.accounts if it.id not in removed)
-                return after.but(accounts=tuple(there))
+                back = (now.get(it.id, it) for it in self.accounts if it.id not in removed)
+                return after.but(accounts=tuple(back))
+            case BankAccountsErased():
+                known = tuple(it.redacted() for it in self.accounts)
+                return after.but(accounts=known, erased=True)
             case _:
                 assert_never(event)
 
@@ -247,6 +294,11 @@ class BankAccounts(State[BankAccountEvent]):
         yield BankAccountRemoved(
             account_id, number.fingerprint, number.last4, number.sealed_by, defaults
         )
+
+    def erase(self) -> Events:
+        """Forget whose accounts these were, and those that were removed before."""
+        if self.version and not self.erased:
+            yield BankAccountsErased()
 
     # Merging
 

@@ -59,6 +59,9 @@ class KeptNumber(Value):
     sealed_by: UUID  # the key, in the vault
     sealed_for: UUID  # the client it was sealed for; the same wherever the account goes
 
+    def redacted(self) -> "KeptNumber":
+        return self.but(masked=Masked(), last4="")
+
 
 class BankNumber(Value):
     """A sound number in clear, on its way to be sealed: never in a fact, an answer or a log."""

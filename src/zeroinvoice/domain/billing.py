@@ -182,7 +182,7 @@ def issue(desk: Desk, invoice_id: UUID, *, over_limit: bool = False) -> Invoice:
     workspace = desk.open(Workspace, desk.tenant)
     client = standing(desk, content.client_id)
     if client.deleted:
-        raise Refused(f"{client.profile.name} was deleted; bill another.", code="client_deleted")
+        raise Refused("This client was deleted; bill another.", code="client_deleted")
     client.assert_billable()
     day = content.issue_date if content.issue_date_chosen else today(desk)
     due = (
@@ -204,7 +204,7 @@ def issue(desk: Desk, invoice_id: UUID, *, over_limit: bool = False) -> Invoice:
         series=content.series,
     )
     desk.record(series, [taken])
-    buyer = _buyer(client.profile)
+    buyer = _buyer(client.id, client.profile)
     sent = desk.record(invoice, invoice.send(taken.number, day, due, settings.seller, buyer))
     charge(desk, client, sent, sent.balance_due, over_limit=over_limit)
     if client.pays(settings).auto_apply_credits:
@@ -459,8 +459,9 @@ def _compare(asked: DraftInvoice, totals: Totals) -> None:
             )
 
 
-def _buyer(client: Profile) -> Buyer:
+def _buyer(id: UUID, client: Profile) -> Buyer:
     return Buyer(
+        client_id=id,
         name=client.name,
         legal_name=client.legal_name,
         address=client.address,

@@ -9,7 +9,7 @@ from zeroinvoice.domain.addresses import plausible_email as plausible_email
 from zeroinvoice.domain.terms import parse
 from zeroinvoice.domain.workspace import Settings
 from zeroinvoice.kernel.clock import zone
-from zeroinvoice.kernel.facts import Event, Events, State
+from zeroinvoice.kernel.facts import ERASED, Erasure, Event, Events, Personal, State, erased
 from zeroinvoice.kernel.money import in_units, minor_units
 from zeroinvoice.kernel.refusals import Invalid, Missing, Refused
 from zeroinvoice.kernel.value import Value
@@ -55,6 +55,22 @@ class Profile(Value, omit_defaults=True):
     notes: str | None = None  # private
     custom: dict[str, Any] = {}
     peppol_id: str | None = None
+
+    def redacted(self) -> "Profile":
+        """What remains without the person: how they were billed, and where taxes were due."""
+        return Profile(
+            name=ERASED,
+            currency=self.currency,
+            type=self.type,
+            address=self.address.redacted(),
+            shipping_address=self.shipping_address.redacted(),
+            language=self.language,
+            timezone=self.timezone,
+            tax_exempt=self.tax_exempt,
+            payment_terms=self.payment_terms,
+            number=self.number,
+            notes=erased(self.notes),
+        )
 
     def check(self) -> None:
         """Raises `Invalid` for a value that documents could not be written with."""
@@ -159,12 +175,18 @@ def inherited(workspace: Settings) -> PaymentSettings:
 # Events
 
 
-class ClientAdded(Event):
+class ClientAdded(Personal):
     profile: Profile
 
+    def redacted(self) -> Self:
+        return self.but(profile=self.profile.redacted())
 
-class ClientRevised(Event):
+
+class ClientRevised(Personal):
     profile: Profile  # whole, as it is from now on
+
+    def redacted(self) -> Self:
+        return self.but(profile=self.profile.redacted())
 
 
 class ClientPaymentSettingsRevised(Event):
@@ -183,7 +205,7 @@ class ClientDeleted(Event):
     pass
 
 
-class ClientsMerged(Event, kw_only=True):
+class ClientsMerged(Personal, kw_only=True):
     """Other clients became this one: what is theirs counts as its own from now on.
 
     No document is rewritten: it stays with the client it was written for, its home, and whoever
@@ -197,6 +219,9 @@ class ClientsMerged(Event, kw_only=True):
     aliases: tuple[str, ...]  # the duplicates' external ids
     profile: Profile  # whole, as it is from now on
 
+    def redacted(self) -> Self:
+        return self.but(profile=self.profile.redacted(), aliases=())
+
 
 class ClientAbsorbed(Event):
     """This client became another one, and takes nothing new."""
@@ -205,12 +230,15 @@ class ClientAbsorbed(Event):
     into: UUID
 
 
-class ClientMergeUndone(Event):
+class ClientMergeUndone(Personal):
     """The clients of a merge stand for themselves again."""
 
     merge_id: UUID
     homes: tuple[UUID, ...]
     profile: Profile  # whole, as it is from now on
+
+    def redacted(self) -> Self:
+        return self.but(profile=self.profile.redacted())
 
 
 class ClientReturned(Event):
@@ -218,6 +246,14 @@ class ClientReturned(Event):
 
     merge_id: UUID
     homes: tuple[UUID, ...]  # itself first
+
+
+class ClientErasureStarted(Event):
+    """Who this is is being forgotten; nothing new is taken meanwhile."""
+
+
+class ClientErased(Erasure):
+    """Who this was is forgotten, in every copy. What they were billed and paid stays."""
 
 
 ClientEvent = (
@@ -231,6 +267,8 @@ ClientEvent = (
     | ClientAbsorbed
     | ClientMergeUndone
     | ClientReturned
+    | ClientErasureStarted
+    | ClientErased
 )
 
 # State
@@ -256,6 +294,12 @@ class Client(State[ClientEvent]):
     merged_into: UUID | None = None
     merge_id: UUID | None = None  # the merge that made it another
     merges: tuple[UUID, ...] = ()  # every merge it took part in, undone ones among them
+    erasing: bool = False
+    erased: bool = False
+
+    def subject(self, event: ClientEvent) -> UUID:
+        """The client; of a merge's facts the merge, which is forgotten with any of its clients."""
+        return event.merge_id if isinstance(event, ClientsMerged) else self.id
 
     def evolve(self, event: ClientEvent) -> Self:
         match event:
@@ -288,6 +332,16 @@ class Client(State[ClientEvent]):
                 return self.but(profile=profile, absorbed=left)
             case ClientReturned():
                 return self.but(merged_into=None, merge_id=None)
+            case ClientErasureStarted():
+                return self.but(erasing=True)
+            case ClientErased():
+                return self.but(
+                    profile=self.profile.redacted(),
+                    absorbed=tuple(it.but(aliases=()) for it in self.absorbed),
+                    archived=True,
+                    erasing=False,
+                    erased=True,
+                )
             case _:
                 assert_never(event)
 
@@ -335,7 +389,7 @@ class Client(State[ClientEvent]):
         profile.check()
         if profile.currency != self.profile.currency and has_history:
             raise Refused(
-                f"{self.profile.name} has documents in {self.profile.currency}; "
+                f"This client has documents in {self.profile.currency}; "
                 "its currency cannot change any more.",
                 code="currency_locked",
                 currency=self.profile.currency,
@@ -359,6 +413,18 @@ class Client(State[ClientEvent]):
             yield ClientDeleted()
         elif not self.archived:
             yield ClientArchived()
+
+    # Erasure
+
+    def start_erasure(self) -> Events:
+        """Take nothing new, so that all that is known can be found and forgotten."""
+        if not self.erasing and not self.erased:
+            yield ClientErasureStarted()
+
+    def erase(self, subjects: tuple[UUID, ...]) -> Events:
+        if not self.erased:
+            assert self.erasing or self.merged_into, "nothing new was taken since it began"
+            yield ClientErased(subjects)
 
     # Merging
 
@@ -391,7 +457,7 @@ class Client(State[ClientEvent]):
             later = self.absorbed[-1].merge_id
         if later is not None:
             raise Refused(
-                f"{self.profile.name} was merged again since; undo that merge first.",
+                "This client was merged again since; undo that merge first.",
                 code="later_merge_exists",
                 merge_id=str(later),
             )
@@ -401,12 +467,19 @@ class Client(State[ClientEvent]):
         if self.deleted:
             raise Missing("There is no such client.")
 
+    def assert_not_erased(self) -> None:
+        if self.erasing or self.erased:
+            raise Refused("This client is erased, and takes nothing new.", code="client_erased")
+
     def assert_there(self) -> None:
-        """Raises what refuses any change: `Missing`, or `Refused` `client_merged`."""
+        """Raises what refuses any change: `Missing`, or `Refused`: `client_merged`,
+        `client_erased`.
+        """
         self.assert_known()
+        self.assert_not_erased()
         if self.merged_into is not None:
             raise Refused(
-                f"{self.profile.name} was merged into another client; write to that one.",
+                "This client was merged into another one; write to that one.",
                 code="client_merged",
                 merged_into=str(self.merged_into),
             )
@@ -415,4 +488,4 @@ class Client(State[ClientEvent]):
         """Raises `Refused` when no new document may be written to this client."""
         self.assert_there()
         if self.archived:
-            raise Refused(f"{self.profile.name} is archived; restore it first.", code="archived")
+            raise Refused("This client is archived; restore it first.", code="archived")

@@ -50,8 +50,13 @@ def remove(desk: Desk, client_id: UUID) -> Client:
     client = desk.open(Client, client_id)
     gone = desk.record(client, client.remove(has_history=has_history(desk, client)))
     if gone.deleted:
-        _hold_external_id(desk, client, client.profile.but(external_id=None))
+        let_go(desk, client)
     return gone
+
+
+def let_go(desk: Desk, client: Client) -> None:
+    """Let go of the external id of a client who is no more."""
+    _hold_external_id(desk, client, client.profile.but(external_id=None))
 
 
 def has_history(desk: Desk, client: Client) -> bool:

@@ -379,7 +379,7 @@ def _assert_partial(client: Client, invoice: Invoice, part: Decimal) -> None:
     settings, balance = client.settings, Money(invoice.balance_due, invoice.currency)
     if settings.allow_partial is False:
         raise Invalid(
-            f"{client.profile.name} pays invoices whole; {balance} is due on {invoice.number}.",
+            f"This client pays invoices whole; {balance} is due on {invoice.number}.",
             code="partial_not_allowed",
             balance_due=balance.text,
             currency=balance.currency,
@@ -408,7 +408,7 @@ def _assert_overpayment(
         f"Only {due} is due" if due < worth else "It is more than the invoices are given of it"
     )
     raise Invalid(
-        f"{problem}, and {client.profile.name} may not overpay.",
+        f"{problem}, and this client may not overpay.",
         code="exceeds_balance",
         balance_due=due.text,
         currency=due.currency,

@@ -7,7 +7,7 @@ from uuid import UUID
 from zeroinvoice.domain.addresses import check_email, check_language, check_length
 from zeroinvoice.domain.client import Client
 from zeroinvoice.kernel.desk import Desk
-from zeroinvoice.kernel.facts import Event, Events, State
+from zeroinvoice.kernel.facts import ERASED, Event, Events, Personal, State
 from zeroinvoice.kernel.ids import named
 from zeroinvoice.kernel.refusals import Invalid, Missing, Refused
 from zeroinvoice.kernel.value import Value
@@ -53,6 +53,15 @@ class Person(Value, omit_defaults=True):
     portal_enabled: bool = False
     notes: str | None = None  # private
 
+    def redacted(self) -> "Person":
+        """What remains without the person: what was sent to them, and how."""
+        return Person(
+            first_name=ERASED,
+            receives=self.receives,
+            cc_mode=self.cc_mode,
+            portal_enabled=self.portal_enabled,
+        )
+
     def check(self) -> None:
         """Raises `Invalid` for a person without a name, or a value nobody could be reached by."""
         if not (self.first_name or self.last_name or self.email):
@@ -73,11 +82,14 @@ class Contact(Value):
     added_at: datetime | None
     revised_at: datetime | None
 
+    def redacted(self) -> "Contact":
+        return self.but(person=self.person.redacted())
+
 
 # Events
 
 
-class ContactAdded(Event):
+class ContactAdded(Personal):
     """A person was taken into the book; as the primary one, whoever was it before."""
 
     client_id: UUID
@@ -85,10 +97,16 @@ class ContactAdded(Event):
     person: Person
     primary: bool
 
+    def redacted(self) -> Self:
+        return self.but(person=self.person.redacted())
 
-class ContactRevised(Event):
+
+class ContactRevised(Personal):
     contact_id: UUID
     person: Person  # whole, as it is from now on
+
+    def redacted(self) -> Self:
+        return self.but(person=self.person.redacted())
 
 
 class PrimaryContactChosen(Event):
@@ -102,13 +120,16 @@ class ContactRemoved(Event):
     promoted: UUID | None = None  # the primary contact from now on, where the one removed was it
 
 
-class ContactsAdopted(Event):
+class ContactsAdopted(Personal):
     """Contacts came along with clients that were merged into this one."""
 
     client_id: UUID
     merge_id: UUID
     contacts: tuple[Contact, ...]
     primary: UUID | None  # the primary contact from now on
+
+    def redacted(self) -> Self:
+        return self.but(contacts=tuple(it.redacted() for it in self.contacts))
 
 
 class ContactsReleased(Event):
@@ -119,13 +140,20 @@ class ContactsReleased(Event):
     primary: UUID | None  # the primary contact from now on
 
 
-class ContactsReturned(Event):
+class ContactsReturned(Personal):
     """Contacts are back, as they are by now; some were removed while they were away."""
 
     merge_id: UUID
     contacts: tuple[Contact, ...]
     removed: tuple[UUID, ...]
     primary: UUID | None  # the primary contact from now on
+
+    def redacted(self) -> Self:
+        return self.but(contacts=tuple(it.redacted() for it in self.contacts))
+
+
+class ContactsErased(Event):
+    """Who these persons were is forgotten."""
 
 
 ContactEvent = (
@@ -136,6 +164,7 @@ ContactEvent = (
     | ContactsAdopted
     | ContactsReleased
     | ContactsReturned
+    | ContactsErased
 )
 
 # State
@@ -144,13 +173,30 @@ ContactEvent = (
 class ContactBook(State[ContactEvent]):
     contacts: tuple[Contact, ...] = ()  # the oldest first
     primary: UUID | None = None  # set as long as there is any contact
+    client_id: UUID | None = None
+    came_by: dict[UUID, UUID] = {}  # the merge by which a contact came, of those that did
+    erased: bool = False
+
+    def subject(self, event: ContactEvent) -> UUID | None:
+        """The client; where contacts came by a merge that stands, the merge."""
+        match event:
+            case ContactsAdopted(merge_id=merge_id):
+                return merge_id
+            case ContactRevised(contact_id=id):
+                return self.came_by.get(id, self.client_id)
+            case _:
+                return self.client_id
 
     def evolve(self, event: ContactEvent) -> Self:
         at = self.changed_at
         match event:
             case ContactAdded(contact_id=id, person=person, primary=primary):
                 added = (*self.contacts, Contact(id, person, at, at))
-                return self.but(contacts=added, primary=id if primary else self.primary)
+                return self.but(
+                    client_id=event.client_id,
+                    contacts=added,
+                    primary=id if primary else self.primary,
+                )
             case ContactRevised(contact_id=id, person=person):
                 revised = (
                     it.but(person=person, revised_at=at) if it.id == id else it
@@ -165,14 +211,24 @@ class ContactBook(State[ContactEvent]):
                     contacts=left, primary=promoted if self.primary == id else self.primary
                 )
             case ContactsAdopted(contacts=contacts, primary=primary):
-                return self.but(contacts=(*self.contacts, *contacts), primary=primary)
+                came_by = self.came_by | dict.fromkeys((it.id for it in contacts), event.merge_id)
+                return self.but(
+                    client_id=event.client_id,
+                    contacts=(*self.contacts, *contacts),
+                    primary=primary,
+                    came_by=came_by,
+                )
             case ContactsReleased(contact_ids=ids, primary=primary):
                 left = tuple(it for it in self.contacts if it.id not in ids)
-                return self.but(contacts=left, primary=primary)
+                own = {id: merge for id, merge in self.came_by.items() if id not in ids}
+                return self.but(contacts=left, primary=primary, came_by=own)
             case ContactsReturned(contacts=contacts, removed=removed, primary=primary):
                 now = {it.id: it for it in contacts}
                 there = (now.get(it.id, it) for it in self.contacts if it.id not in removed)
                 return self.but(contacts=tuple(there), primary=primary)
+            case ContactsErased():
+                known = tuple(it.redacted() for it in self.contacts)
+                return self.but(contacts=known, erased=True)
             case _:
                 assert_never(event)
 
@@ -223,6 +279,11 @@ class ContactBook(State[ContactEvent]):
         if self.primary == contact_id:
             promoted = next((it.id for it in self.contacts if it.id != contact_id), None)
         yield ContactRemoved(contact_id, promoted)
+
+    def erase(self) -> Events:
+        """Forget who these persons were, and those who were removed before."""
+        if self.version and not self.erased:
+            yield ContactsErased()
 
     # Merging
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from zeroinvoice.domain.credit_note import NoteLine, NoteTotals
 from zeroinvoice.domain.taxes import TaxRow
 from zeroinvoice.domain.way import Station, Way
-from zeroinvoice.kernel.facts import NIL, Event, Events, State
+from zeroinvoice.kernel.facts import NIL, Event, Events, Personal, State, erased
 from zeroinvoice.kernel.money import ZERO, Money
 from zeroinvoice.kernel.refusals import Invalid, Missing, Refused
 from zeroinvoice.kernel.value import Value
@@ -33,7 +33,7 @@ class Status(StrEnum):
 # Events
 
 
-class CreditIssued(Event, kw_only=True, omit_defaults=True):
+class CreditIssued(Personal, kw_only=True, omit_defaults=True):
     """A client was given a credit: a note on an invoice, a goodwill, or money they had paid."""
 
     client_id: UUID
@@ -52,6 +52,9 @@ class CreditIssued(Event, kw_only=True, omit_defaults=True):
     taxes: tuple[TaxRow, ...] = ()  # within a prepayment
     since: int = 0  # the client's version at its latest merge that stood
 
+    def redacted(self) -> Self:
+        return self.but(note=erased(self.note))
+
 
 class CreditApplied(Event):
     application_id: UUID
@@ -67,7 +70,7 @@ class CreditUnapplied(Event):
     application_id: UUID
 
 
-class CreditRefunded(Event, kw_only=True, omit_defaults=True):
+class CreditRefunded(Personal, kw_only=True, omit_defaults=True):
     """A part was paid out to the client."""
 
     refund_id: UUID
@@ -79,11 +82,17 @@ class CreditRefunded(Event, kw_only=True, omit_defaults=True):
     payment_id: UUID | None = None  # that is paid back
     bank_account_id: UUID | None = None  # to which it went
 
+    def redacted(self) -> Self:
+        return self.but(reference=erased(self.reference), note=erased(self.note))
 
-class CreditVoided(Event):
+
+class CreditVoided(Personal):
     """It should never have been issued."""
 
     reason: str | None = None
+
+    def redacted(self) -> Self:
+        return self.but(reason=erased(self.reason))
 
 
 class CreditReassigned(Event, omit_defaults=True):
@@ -96,6 +105,10 @@ class CreditReassigned(Event, omit_defaults=True):
     via: Way = ()  # between the two, from the former up to the latter
 
 
+class CreditHolderErased(Event):
+    """Whose credit it was is forgotten; what it was worth, and where it went, stays."""
+
+
 CreditEvent = (
     CreditIssued
     | CreditApplied
@@ -103,6 +116,7 @@ CreditEvent = (
     | CreditRefunded
     | CreditVoided
     | CreditReassigned
+    | CreditHolderErased
 )
 
 # State
@@ -136,6 +150,9 @@ class Credit(State[CreditEvent]):
     applied: Decimal = ZERO  # what settles invoices now
     refunded: Decimal = ZERO
 
+    def subject(self, event: CreditEvent) -> UUID:
+        return self.entry.client_id
+
     def evolve(self, event: CreditEvent) -> Self:
         match event:
             case CreditIssued():
@@ -153,6 +170,12 @@ class Credit(State[CreditEvent]):
                 return self.but(voided=True, void_reason=reason, voided_at=self.changed_at)
             case CreditReassigned(client_id=client_id):
                 return self.but(entry=self.entry.but(client_id=client_id), way=_way(event))
+            case CreditHolderErased():
+                return self.but(
+                    entry=self.entry.redacted(),
+                    refunds=tuple(it.redacted() for it in self.refunds),
+                    void_reason=erased(self.void_reason),
+                )
             case _:
                 assert_never(event)
 
@@ -248,6 +271,11 @@ class Credit(State[CreditEvent]):
         first, last = way[0], way[-1]
         assert first.client_id != self.entry.client_id, "it goes somewhere else"
         yield CreditReassigned(first.client_id, first.since, last.client_id, last.since, way[1:-1])
+
+    def erase(self) -> Events:
+        """Forget whose it was."""
+        if self.evolve(CreditHolderErased()) != self:
+            yield CreditHolderErased()
 
     def application(self, application_id: UUID) -> Application:
         for it in self.applications:

@@ -21,6 +21,12 @@ from zeroinvoice.domain.invoice_content import Content as Content
 from zeroinvoice.domain.invoice_content import Deposit as Deposit
 from zeroinvoice.domain.invoice_content import Handling as Handling
 from zeroinvoice.domain.invoice_content import Period as Period
+from zeroinvoice.domain.invoice_written import BuyerErased as BuyerErased
+from zeroinvoice.domain.invoice_written import InvoiceAmended as InvoiceAmended
+from zeroinvoice.domain.invoice_written import InvoiceDrafted as InvoiceDrafted
+from zeroinvoice.domain.invoice_written import InvoiceRevised as InvoiceRevised
+from zeroinvoice.domain.invoice_written import InvoiceSent as InvoiceSent
+from zeroinvoice.domain.invoice_written import WrittenEvent
 from zeroinvoice.domain.lines import Totals, assert_en16931
 from zeroinvoice.domain.paid import (
     InvoiceOverpaymentRecorded,
@@ -33,7 +39,7 @@ from zeroinvoice.domain.paid import (
 from zeroinvoice.domain.paid import InvoicePaymentApplied as InvoicePaymentApplied
 from zeroinvoice.domain.paid import InvoicePaymentReversed as InvoicePaymentReversed
 from zeroinvoice.domain.workspace import Seller
-from zeroinvoice.kernel.facts import NIL, Event, Events, State
+from zeroinvoice.kernel.facts import NIL, Event, Events, Personal, State, erased
 from zeroinvoice.kernel.money import ZERO, Money
 from zeroinvoice.kernel.refusals import Invalid, Missing, Refused
 
@@ -58,48 +64,27 @@ REACHABLE: dict[Status, tuple[str, ...]] = {
 # Events
 
 
-class InvoiceDrafted(Event):
-    content: Content
-    handling: Handling
-    totals: Totals
-
-
-class InvoiceRevised(Event):
-    content: Content  # whole, as it is from now on
-    handling: Handling
-    totals: Totals
-
-
-class InvoiceSent(Event):
-    number: str
-    issue_date: date
-    due_date: date
-    seller: Seller
-    buyer: Buyer
-
-
 class InvoiceSentAgain(Event):
     pass
-
-
-class InvoiceAmended(Event):
-    """An issued invoice's handling was changed, or its due date put off."""
-
-    handling: Handling
-    due_date: date
 
 
 class InvoiceDiscarded(Event):
     """A draft was deleted; it never had a number."""
 
 
-class InvoiceCancelled(Event):
+class InvoiceCancelled(Personal):
     reason: str | None = None
 
+    def redacted(self) -> Self:
+        return self.but(reason=erased(self.reason))
 
-class InvoiceWrittenOff(Event):
+
+class InvoiceWrittenOff(Personal):
     amount: Decimal  # the balance given up
     reason: str | None = None
+
+    def redacted(self) -> Self:
+        return self.but(reason=erased(self.reason))
 
 
 class InvoiceReinstated(Event):
@@ -107,11 +92,8 @@ class InvoiceReinstated(Event):
 
 
 InvoiceEvent = (
-    InvoiceDrafted
-    | InvoiceRevised
-    | InvoiceSent
+    WrittenEvent
     | InvoiceSentAgain
-    | InvoiceAmended
     | InvoiceDiscarded
     | InvoiceCancelled
     | InvoiceWrittenOff
@@ -145,6 +127,11 @@ class Invoice(State[InvoiceEvent]):
     paid_at: datetime | None = None
     cancelled_at: datetime | None = None
 
+    def subject(self, event: InvoiceEvent) -> UUID:
+        """Whom it was written for; of what names the buyer, the client they were then."""
+        home = self.content.client_id
+        return event.buyer.client_id or home if isinstance(event, InvoiceSent) else home
+
     def evolve(self, event: InvoiceEvent) -> Self:
         match event:
             case InvoiceDrafted() | InvoiceRevised():
@@ -174,6 +161,8 @@ class Invoice(State[InvoiceEvent]):
                 return self.but(status=Status.WRITTEN_OFF, written_off=amount)
             case InvoiceReinstated():
                 return self.but(status=Status.SENT, written_off=ZERO)
+            case BuyerErased(subjects=subjects):
+                return self._without(subjects)
             case (
                 InvoicePaymentApplied()
                 | InvoicePaymentReversed()
@@ -192,6 +181,14 @@ class Invoice(State[InvoiceEvent]):
                 return self.but(credited=self.credited.evolve(event))._settled()
             case _:
                 assert_never(event)
+
+    def _without(self, subjects: tuple[UUID, ...]) -> Self:
+        it = self
+        if self.content.client_id in subjects:
+            it = it.but(content=it.content.redacted(), handling=it.handling.redacted())
+        if self.buyer is not None and (self.buyer.client_id or self.content.client_id) in subjects:
+            it = it.but(buyer=self.buyer.redacted())
+        return it
 
     def _settled(self) -> Self:
         """Paid when nothing is left, sent when something is."""
@@ -441,6 +438,11 @@ class Invoice(State[InvoiceEvent]):
         if self.status != goal:
             raise self._refusal(goal)
         yield from ()
+
+    def erase(self, subjects: tuple[UUID, ...]) -> Events:
+        """Forget who these clients were."""
+        if self._without(subjects) != self:
+            yield BuyerErased(subjects)
 
     def assert_there(self) -> None:
         if self.discarded:

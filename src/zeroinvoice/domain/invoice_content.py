@@ -9,6 +9,7 @@ import msgspec
 
 from zeroinvoice.domain.lines import Discount, Line
 from zeroinvoice.domain.workspace import Address
+from zeroinvoice.kernel.facts import ERASED, erased
 from zeroinvoice.kernel.money import ZERO
 from zeroinvoice.kernel.value import Value
 
@@ -58,6 +59,14 @@ class Content(Value, kw_only=True, omit_defaults=True):
     fx_source: str | None = None
     corrects: UUID | None = None
 
+    def redacted(self) -> "Content":
+        """What remains without the client: what was sold, for how much, and when."""
+        texts = {name: erased(getattr(self, name)) for name in FREE}
+        return self.but(**texts)
+
+
+FREE = ("notes", "terms", "footer", "reference", "po_number")  # words about or for the client
+
 
 class Handling(Value, kw_only=True, omit_defaults=True):
     """What we keep beside the document: free to change at any time."""
@@ -68,6 +77,13 @@ class Handling(Value, kw_only=True, omit_defaults=True):
     attachments: tuple[str, ...] = ()
     expected_payment_date: date | None = None
     reminders_enabled: bool = True
+
+    def redacted(self) -> "Handling":
+        return Handling(
+            private_notes=erased(self.private_notes),
+            expected_payment_date=self.expected_payment_date,
+            reminders_enabled=self.reminders_enabled,
+        )
 
 
 class Buyer(Value, omit_defaults=True):
@@ -83,3 +99,14 @@ class Buyer(Value, omit_defaults=True):
     number: str | None = None
     peppol_id: str | None = None
     language: str | None = None
+    client_id: UUID | None = None  # the client it was then, after merges
+
+    def redacted(self) -> "Buyer":
+        """What remains without the person: the country, on which the taxes depend."""
+        return Buyer(
+            name=ERASED,
+            address=self.address.redacted(),
+            number=self.number,
+            language=self.language,
+            client_id=self.client_id,
+        )

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from zeroinvoice.domain.bank_accounts import DefaultAccount
 from zeroinvoice.domain.client import Profile
-from zeroinvoice.kernel.facts import NIL, Event, Events, State
+from zeroinvoice.kernel.facts import NIL, Event, Events, Personal, State, erased
 from zeroinvoice.kernel.refusals import Refused
 from zeroinvoice.kernel.value import Value
 
@@ -44,7 +44,7 @@ class Link(Value):
 # Events
 
 
-class MergeRecorded(Event, kw_only=True):
+class MergeRecorded(Personal, kw_only=True):
     """Clients were merged; the profiles are the primary's before and since."""
 
     primary_id: UUID
@@ -57,6 +57,11 @@ class MergeRecorded(Event, kw_only=True):
     brought: tuple[Brought, ...]
     primary_contact: UUID | None  # the primary's before
     defaults: tuple[DefaultAccount, ...]  # of its bank accounts before
+
+    def redacted(self) -> Self:
+        return self.but(
+            note=erased(self.note), before=self.before.redacted(), after=self.after.redacted()
+        )
 
 
 class MergeEntangled(Event):
@@ -78,7 +83,11 @@ class MergeUndone(Event):
     kept_links: tuple[Link, ...]  # what stays with the primary although it settles an invoice
 
 
-MergeEvent = MergeRecorded | MergeEntangled | MergeDisentangled | MergeUndone
+class MergedClientsErased(Event):
+    """Who was merged is forgotten, since one of them is."""
+
+
+MergeEvent = MergeRecorded | MergeEntangled | MergeDisentangled | MergeUndone | MergedClientsErased
 
 # State
 
@@ -101,6 +110,10 @@ class Merge(State[MergeEvent]):
     links: tuple[Link, ...] = ()
     undone: MergeUndone | None = None
 
+    def subject(self, event: MergeEvent) -> UUID:
+        """The merge itself: it speaks of several clients, and is forgotten with any of them."""
+        return self.id
+
     def evolve(self, event: MergeEvent) -> Self:
         match event:
             case MergeRecorded():
@@ -111,6 +124,8 @@ class Merge(State[MergeEvent]):
                 return self.but(links=tuple(it for it in self.links if it.record_id != record_id))
             case MergeUndone():
                 return self.but(undone=event)
+            case MergedClientsErased():
+                return self.but(made=self.made.redacted())
             case _:
                 assert_never(event)
 
@@ -146,6 +161,11 @@ class Merge(State[MergeEvent]):
     def undo(self, kept_changes: tuple[str, ...], kept_links: tuple[Link, ...]) -> Events:
         self.assert_standing()
         yield MergeUndone(kept_changes, kept_links)
+
+    def erase(self) -> Events:
+        """Forget who was merged."""
+        if self.made.redacted() != self.made:
+            yield MergedClientsErased()
 
     def assert_standing(self) -> None:
         if self.undone is not None:

@@ -144,6 +144,7 @@ def undoable(desk: Desk, asked: UndoMerge) -> tuple[Merge, Client, tuple[Link, .
     made.assert_standing()
     primary = desk.open(Client, made.made.primary_id)
     primary.assert_latest(made.id)
+    primary.assert_not_erased()
     days = desk.open(Workspace, desk.tenant).settings.merge_undo_days
     _assert_in_time(desk, made, days, asked)
     parted = tuple(parted_by(desk, made))
@@ -211,8 +212,7 @@ def _assert_currency(desk: Desk, primary: Client, duplicate: Client) -> None:
     mine, theirs = primary.profile.currency, duplicate.profile.currency
     if mine != theirs and has_history(desk, duplicate):
         raise Refused(
-            f"{duplicate.profile.name} has documents in {theirs}, "
-            f"{primary.profile.name} is billed in {mine}.",
+            f"One of these has documents in {theirs}, the client that stays is billed in {mine}.",
             code="currency_mismatch",
             client_id=str(duplicate.id),
         )

@@ -9,7 +9,7 @@ from uuid import UUID
 from zeroinvoice.domain.client import PaymentMethod
 from zeroinvoice.domain.credit import RefundMethod
 from zeroinvoice.domain.way import Station, Way
-from zeroinvoice.kernel.facts import NIL, Event, Events, State
+from zeroinvoice.kernel.facts import NIL, Event, Events, Personal, State, erased
 from zeroinvoice.kernel.ids import named
 from zeroinvoice.kernel.money import EXACT, ROUNDING, ZERO, Money, digits_and_unit
 from zeroinvoice.kernel.refusals import Invalid, Refused
@@ -62,7 +62,7 @@ class Receipt(Value):
 # Events
 
 
-class PaymentRecorded(Event, kw_only=True, omit_defaults=True):
+class PaymentRecorded(Personal, kw_only=True, omit_defaults=True):
     """Money was received. After a `PaymentRetracted` it is entered again, put right."""
 
     client_id: UUID
@@ -84,8 +84,11 @@ class PaymentRecorded(Event, kw_only=True, omit_defaults=True):
     since_there: int = 0  # the same of the client whose it is
     via: Way = ()  # between the two, from the latter up to the former
 
+    def redacted(self) -> Self:
+        return self.but(reference=erased(self.reference), note=erased(self.note))
 
-class PaymentCorrected(Event):
+
+class PaymentCorrected(Personal):
     """What is written beside the money was put right; whole, as it is from now on."""
 
     reference: str | None
@@ -94,18 +97,24 @@ class PaymentCorrected(Event):
     received_on: date
     fee_amount: Decimal
 
+    def redacted(self) -> Self:
+        return self.but(reference=erased(self.reference), note=erased(self.note))
+
 
 class PaymentRetracted(Event):
     """The entry was wrong: all it settled is owed again, and it is entered anew at once."""
 
 
-class PaymentVoided(Event):
+class PaymentVoided(Personal):
     """It should never have been recorded: all it settled is owed again."""
 
     reason: str | None = None
 
+    def redacted(self) -> Self:
+        return self.but(reason=erased(self.reason))
 
-class PaymentRefunded(Event, kw_only=True, omit_defaults=True):
+
+class PaymentRefunded(Personal, kw_only=True, omit_defaults=True):
     """A part was paid back: of what was unapplied, else kept as a credit, else settling invoices.
 
     The three add up to `worth`.
@@ -122,11 +131,18 @@ class PaymentRefunded(Event, kw_only=True, omit_defaults=True):
     reference: str | None = None
     note: str | None = None
 
+    def redacted(self) -> Self:
+        return self.but(reference=erased(self.reference), note=erased(self.note))
+
 
 class PaymentReceipted(Event):
     """A receipt was written for the client, under a number of its own series."""
 
     receipt: Receipt
+
+
+class PayerErased(Event):
+    """Who paid is forgotten; how much, when and for what stays."""
 
 
 PaymentEvent = (
@@ -136,6 +152,7 @@ PaymentEvent = (
     | PaymentVoided
     | PaymentRefunded
     | PaymentReceipted
+    | PayerErased
 )
 
 # State
@@ -157,6 +174,9 @@ class Payment(State[PaymentEvent]):
     void_reason: str | None = None
     voided_at: datetime | None = None
 
+    def subject(self, event: PaymentEvent) -> UUID:
+        return self.entry.client_id
+
     def evolve(self, event: PaymentEvent) -> Self:
         match event:
             case PaymentRecorded():
@@ -175,6 +195,12 @@ class Payment(State[PaymentEvent]):
                 return self.but(status=status, refunds=refunds)
             case PaymentReceipted(receipt=receipt):
                 return self.but(receipt=receipt)
+            case PayerErased():
+                return self.but(
+                    entry=self.entry.redacted(),
+                    refunds=tuple(it.redacted() for it in self.refunds),
+                    void_reason=erased(self.void_reason),
+                )
             case _:
                 assert_never(event)
 
@@ -313,6 +339,11 @@ class Payment(State[PaymentEvent]):
         self.assert_standing()
         assert self.receipt is None, "an entry has one receipt"
         yield PaymentReceipted(receipt)
+
+    def erase(self) -> Events:
+        """Forget who paid."""
+        if self.evolve(PayerErased()) != self:
+            yield PayerErased()
 
     def assert_standing(self) -> None:
         if self.status is Status.VOIDED:

@@ -17,6 +17,7 @@ Permission = Literal[
     "clients:write",
     "clients:delete",
     "clients:merge",
+    "clients:erase",
     "bank_accounts:read",
     "bank_accounts:write",
     "invoices:read",
@@ -40,6 +41,7 @@ FOR_KEYS: frozenset[Permission] = ALL - {  # what an API key may be given
     "keys:read",
     "keys:write",
     "bank_accounts:write",
+    "clients:erase",
 }
 _MEMBER: frozenset[Permission] = frozenset(
     {
@@ -68,6 +70,7 @@ _ADMIN: frozenset[Permission] = _ACCOUNTANT | {
     "members:write",
     "clients:delete",
     "clients:merge",
+    "clients:erase",
     "invoices:cancel",
     "payments:delete",
 }

@@ -77,6 +77,7 @@ class Settings(Value, omit_defaults=True):
     chronology: Chronology = "warn"  # an issue date before the last one's
     merge_undo_days: int = 30  # within which a merge of clients is undone without force
     reason_required_for: tuple[Reasoned, ...] = ()  # each once, in the order of the alphabet
+    retention_years: int = 10  # for which clients are kept after their last year of business
     numbers: dict[str, NumberPattern] = {}  # by kind of document; others have the default
 
     def check(self) -> None:
@@ -95,6 +96,8 @@ class Settings(Value, omit_defaults=True):
             ) from None
         if not 0 <= self.merge_undo_days <= 3650:
             raise Invalid("A merge can be undone for 0 to 3650 days.", code="bad_merge_undo_days")
+        if not 0 <= self.retention_years <= 30:
+            raise Invalid("Clients are kept for 0 to 30 years.", code="bad_retention_years")
         if not 1 <= self.fiscal_year_start <= 12:
             raise Invalid("The fiscal year starts in a month from 1 to 12.", code="bad_month")
         for kind in self.numbers:

@@ -17,7 +17,7 @@ from zeroinvoice.kernel.secrets import Keyring
 NONCE = 12  # bytes, as NIST SP 800-38D has it
 
 
-class Unsound(Exception):
+class Unsound(ValueError):
     """What was to be opened was changed, belongs elsewhere, or is sealed with another key."""
 
 
@@ -89,6 +89,11 @@ class MasterKeys:
     def former(self) -> list[str]:
         """The names of those that are known besides the current one."""
         return [name for name in self._ciphers if name != self.current]
+
+    def make(self, tenant: UUID, id: UUID) -> tuple[DataKey, bytes]:
+        """A new key, and itself under the current master key."""
+        key = new_key(id)
+        return key, self.wrap(tenant, key)
 
     def wrap(self, tenant: UUID, key: DataKey) -> bytes:
         """The key under the current master key."""

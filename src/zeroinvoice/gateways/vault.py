@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+from psycopg import sql
 
 from zeroinvoice.gateways.sealing import DataKey, MasterKeys, new_key
 from zeroinvoice.kernel.clock import Clock
@@ -21,15 +22,17 @@ DESTROY = (
     "UPDATE vault_keys SET destroyed_at = %s"
     " WHERE tenant_id = %s AND id = %s AND destroyed_at IS NULL"
 )
+TABLES = ("vault_keys", "subject_keys")  # of keys that master keys wrap
 OLDER = (  # some keys that a former master key wraps, and that nobody else is at
-    "SELECT tenant_id, id, master, wrapped FROM vault_keys"
+    "SELECT tenant_id, id, master, wrapped FROM {table}"
     " WHERE master = ANY(%s) AND destroyed_at IS NULL"
     " ORDER BY tenant_id, id LIMIT %s FOR UPDATE SKIP LOCKED"
 )
-REWRAP = "UPDATE vault_keys SET master = %s, wrapped = %s WHERE tenant_id = %s AND id = %s"
+REWRAP = "UPDATE {table} SET master = %s, wrapped = %s WHERE tenant_id = %s AND id = %s"
 NEEDED = (
-    "SELECT master, count(*) FROM vault_keys WHERE master IS NOT NULL AND destroyed_at IS NULL"
-    " GROUP BY master ORDER BY master"
+    "SELECT master, count(*) FROM (SELECT master, destroyed_at FROM vault_keys"
+    " UNION ALL SELECT master, destroyed_at FROM subject_keys) AS k"
+    " WHERE master IS NOT NULL AND destroyed_at IS NULL GROUP BY master ORDER BY master"
 )
 AT_ONCE = 500  # keys in one transaction of a rotation
 
@@ -122,7 +125,7 @@ class Rotated(Value):
 
 
 def needed(connection: psycopg.Connection[Any]) -> tuple[Needed, ...]:
-    """The master keys without which something in the vault could not be read."""
+    """The master keys without which something that is sealed could not be read."""
     return tuple(Needed(*row) for row in connection.execute(NEEDED).fetchall())
 
 
@@ -137,14 +140,20 @@ def rotate(
     Only the wrapping changes, so what is sealed stays sealed, and requests go on meanwhile.
     """
     done = 0
-    while True:
-        with connection.transaction():
-            rows = connection.execute(OLDER, [masters.former, AT_ONCE]).fetchall()
-            for tenant, id, master, wrapped in rows:
-                key = masters.unwrap(tenant, id, master, wrapped)
-                fresh = masters.wrap(tenant, key)
-                connection.execute(REWRAP, [masters.current, fresh, tenant, id])
-        done += len(rows)
-        progress(done)
-        if not rows:
-            return Rotated(done, needed(connection))
+    for table in TABLES:
+        while rewrapped := _rewrap(connection, masters, table):
+            done += rewrapped
+            progress(done)
+    return Rotated(done, needed(connection))
+
+
+def _rewrap(connection: psycopg.Connection[Any], masters: MasterKeys, table: str) -> int:
+    name = sql.Identifier(table)
+    with connection.transaction():
+        older = sql.SQL(OLDER).format(table=name)
+        rows = connection.execute(older, [masters.former, AT_ONCE]).fetchall()
+        for tenant, id, master, wrapped in rows:
+            fresh = masters.wrap(tenant, masters.unwrap(tenant, id, master, wrapped))
+            rewrap = sql.SQL(REWRAP).format(table=name)
+            connection.execute(rewrap, [masters.current, fresh, tenant, id])
+    return len(rows)

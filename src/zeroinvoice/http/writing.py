@@ -16,7 +16,7 @@ from zeroinvoice.http.origins import origin_of
 from zeroinvoice.http.routes import permissions
 from zeroinvoice.journal.committer import Command, Committer, Key
 from zeroinvoice.kernel.desk import Desk
-from zeroinvoice.kernel.facts import HOUSE, Actor, Event, State
+from zeroinvoice.kernel.facts import HOUSE, Actor, Event, Origin, State
 from zeroinvoice.kernel.refusals import BadInput
 
 S = TypeVar("S", bound=State[Any])
@@ -87,6 +87,27 @@ class Writer:
         the first is the current one.
         Raises whatever the decision refuses with.
         """
+        key = await self._key((bound,) if isinstance(bound, str) else bound)
+        expected = expected_versions(self._request)
+        return await self._submit(decision, self._origin(), wants, key, expected)
+
+    async def go_on(self, decision: Callable[[Desk], T]) -> T:
+        """One more part of what was committed before it, where that is too much for one command.
+
+        The key and the version that the request names are those of its first part. Each part can
+        be done again: who repeats the request carries on where it was interrupted.
+        """
+        origin = self._origin()
+        return await self._submit(decision, origin.but(correlation=origin.request))
+
+    async def _submit(
+        self,
+        decision: Callable[[Desk], T],
+        origin: Origin,
+        wants: Sequence[tuple[type[State[Any]], UUID]] = (),
+        key: Key | None = None,
+        expected: tuple[int, ...] | None = None,
+    ) -> T:
         request, tenant = self._request, self.tenant
         places: list[tuple[type[State[Any]], tuple[UUID, UUID]]] = [
             (kind, (tenant, id)) for kind, id in wants
@@ -100,21 +121,20 @@ class Writer:
                 self._admitted(principal)
 
         command = Command(
-            tenant,
-            origin_of(request, principal.actor if principal else Actor("anonymous")),
-            decision,
-            wants=places,
-            guard=guard,
-            key=await self._key((bound,) if isinstance(bound, str) else bound),
-            expected=expected_versions(request),
+            tenant, origin, decision, wants=places, guard=guard, key=key, expected=expected
         )
         done = await self._committer.submit(command)
         answer = told(request.scope)
-        answer.position, answer.replayed = done.position, done.replayed
+        answer.position = done.position or answer.position
+        answer.replayed = answer.replayed or done.replayed
         first = done.answer[0] if isinstance(done.answer, tuple) and done.answer else done.answer
         if isinstance(first, State):
             answer.version = first.version
         return done.answer  # type: ignore[no-any-return]
+
+    def _origin(self) -> Origin:
+        principal = self._principal
+        return origin_of(self._request, principal.actor if principal else Actor("anonymous"))
 
     async def _key(self, bound: tuple[str, ...]) -> Key | None:
         request = self._request

@@ -17,6 +17,7 @@ from zeroinvoice.journal.recorder import (
     Row,
 )
 from zeroinvoice.journal.store import Lost
+from zeroinvoice.journal.subjects import Masters
 from zeroinvoice.kernel.facts import HOUSE, Event, Fact
 
 Recorder = PostgresFactRecorder | MemoryFactRecorder
@@ -28,8 +29,12 @@ class Journal(Application[UUID]):
     name = "zeroinvoice"
 
     def __init__(
-        self, recorder: Recorder | None = None, events: Iterable[type[Event]] = EVENTS
+        self,
+        recorder: Recorder | None = None,
+        events: Iterable[type[Event]] = EVENTS,
+        masters: Masters | None = None,
     ) -> None:
+        self._masters = masters
         self._recorder = recorder or MemoryFactRecorder()
         self._events = tuple(events)
         super().__init__(env={"PERSISTENCE_MODULE": "eventsourcing.popo"})
@@ -37,12 +42,12 @@ class Journal(Application[UUID]):
             raise RuntimeError("POSTGRES_ENABLE_DB_FUNCTIONS would drop the order of the journal.")
 
     @classmethod
-    def at(cls, conninfo: str, *, size: int = 4) -> "Journal":
-        """The journal in a Postgres database."""
-        return cls(PostgresFactRecorder(RolePool(conninfo, size=size)))
+    def at(cls, conninfo: str, masters: Masters | None = None, *, size: int = 4) -> "Journal":
+        """The journal in a Postgres database; without master keys it speaks of no person."""
+        return cls(PostgresFactRecorder(RolePool(conninfo, size=size)), masters=masters)
 
     def construct_mapper(self) -> Mapper[UUID]:
-        return FactMapper(self.construct_transcoder(), self._events, FORMER)
+        return FactMapper(self.construct_transcoder(), self._events, self._masters, FORMER)
 
     def construct_recorder(self) -> ApplicationRecorder:
         return self._recorder
@@ -84,25 +89,25 @@ class Journal(Application[UUID]):
 
         Those before one that cannot be read; raises `Unreadable` once that is the first.
         """
-        fact, rows = self.facts_mapper.fact, self.rows_since(position, limit)
+        read, rows = self.facts_mapper.read, self.rows_since(position, limit)
         try:
-            return [fact(*row[:6]) for row in rows]
+            return [read(row) for row in rows]
         except Unreadable as newer:
             readable = [row for row in rows if row[0] < newer.position]
             if not readable:
                 raise
-            return [fact(*row[:6]) for row in readable]
+            return [read(row) for row in readable]
 
     def history(self, tenant: UUID, stream: UUID) -> list[Fact]:
         """All facts of one of the tenant's streams, oldest first; empty when it is not theirs."""
-        fact = self.facts_mapper.fact
-        return [fact(*row[:6]) for row in self._recorder.rows_of(stream) if row[1] == tenant]
+        read = self.facts_mapper.read
+        return [read(row) for row in self._recorder.rows_of(stream) if row[1] == tenant]
 
     def facts_of(self, tenant: UUID, topics: Collection[str], upto: int, most: int) -> list[Fact]:
         """The tenant's first facts of some classes up to a position, at most so many."""
         rows = takewhile(lambda row: row[0] <= upto, self.every_row())
         theirs = (row for row in rows if row[1] == tenant and row[4] in topics)
-        return [self.facts_mapper.fact(*row[:6]) for row in islice(theirs, most)]
+        return [self.facts_mapper.read(row) for row in islice(theirs, most)]
 
     def chain_of(self, position: int) -> tuple[UUID, list[tuple[int, bytes]]]:
         """The tenant of the fact at a position, and the hashes of its facts by position.

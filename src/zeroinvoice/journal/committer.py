@@ -14,8 +14,9 @@ import msgspec
 from zeroinvoice.journal.cache import NOTHING, Cache, evolved, versions
 from zeroinvoice.journal.long_streams import LongStreams
 from zeroinvoice.journal.mapper import GENESIS, FactMapper, Unreadable, link
-from zeroinvoice.journal.outcome import KEPT, Outcome
+from zeroinvoice.journal.outcome import KEPT, Outcome, away
 from zeroinvoice.journal.recorder import Row
+from zeroinvoice.journal.sealed import Sealer
 from zeroinvoice.journal.store import Ambiguous, Answer, Loaded, Lost, Rejected, Store
 from zeroinvoice.kernel.clock import Clock, Stopwatch
 from zeroinvoice.kernel.desk import Desk, Place, Wanted
@@ -179,7 +180,7 @@ class Committer:
             aside = [command for _, command in self._aside]
             for command in [*self._running, *self._queue, *aside]:
                 if command.since < late and not command.future.done():
-                    command.future.set_exception(_away())
+                    command.future.set_exception(away())
             with self._arrived:
                 self._queue = [it for it in self._queue if not it.future.done()]
 
@@ -200,7 +201,7 @@ class Committer:
         except Exception as wrong:  # the committer outlives this, too
             self._store.rollback()
             idle, self._aside = [command for _, command in self._aside], []
-            self._settle(idle, _away(stored=False) if isinstance(wrong, Lost) else wrong)
+            self._settle(idle, away(stored=False) if isinstance(wrong, Lost) else wrong)
 
     def _attempt(self, commands: list[Command]) -> None:
         try:
@@ -214,7 +215,7 @@ class Committer:
                 self._attempt([command])
         except (Lost, Ambiguous) as gone:
             self._cache.forget()
-            self._settle(commands, _away(stored=None if isinstance(gone, Ambiguous) else False))
+            self._settle(commands, away(stored=None if isinstance(gone, Ambiguous) else False))
         except Exception as bug:  # the committer outlives a fault in what it is given
             self._cache.forget()
             self._store.rollback()
@@ -248,7 +249,8 @@ class Committer:
                 if self._happened(batch, until):
                     break
                 continue
-            self._cache.keep(batch.position, batch.states, batch.hashes)
+            self._cache.keep(batch.position, batch.states, batch.hashes, batch.sealer.keys)
+            self._cache.drop(batch.sealer.covered)
             self._long.taken((*batch.states, *batch.unreadable))
             break
         self._aside = [*self._aside, *batch.aside]
@@ -286,7 +288,7 @@ class Committer:
         try:
             command.done = self._same(command, answer)
         except (Refusal, Lost) as no:  # lost: it is on record, but its answer cannot be made now
-            command.done = no if isinstance(no, Refusal) else _away()
+            command.done = no if isinstance(no, Refusal) else away()
         self._settle([command])
 
     def _same(self, command: Command, answer: Answer) -> Done[Any]:
@@ -330,6 +332,7 @@ class _Batch:
         self.states: dict[Place, State[Any]] = {}  # loaded or changed in this batch
         self.unreadable: dict[Place, Unreadable] = {}  # streams that concern only who opens them
         self.hashes: dict[UUID, bytes] = {}
+        self.sealer = Sealer(committer._mapper, committer._store, self._cache.keys)
         self.position = 0
         self.rows: list[Row] = []
         self.answers: dict[bytes, Answer] = {}  # by scope, found or made
@@ -362,6 +365,7 @@ class _Batch:
     def _take(self, wanted: dict[Place, State[Any]], loaded: Loaded) -> None:
         """Add to what is known of some streams the rest; those that are too long are set aside."""
         self._left -= len(loaded.rows)
+        self.sealer.learn(loaded.rows)
         for place in loaded.beyond:
             self._long.begin(place, wanted.pop(place))
         for row in loaded.rows:
@@ -429,11 +433,10 @@ class _Batch:
             command.done = bug
             return
         after = self.position
-        for (tenant, stream), version, event, at in desk.recorded:
+        for n, ((tenant, stream), version, event, at) in enumerate(desk.recorded):
             self.position += 1
-            command.facts.append(
-                Fact(event, tenant, stream, version, self.position, at, command.origin)
-            )
+            about = (at, command.origin, desk.subjects.get(n))
+            command.facts.append(Fact(event, tenant, stream, version, self.position, *about))
         for place, state in desk.opened.items():
             self.states[place] = state
         position = self.position if desk.recorded else None
@@ -450,7 +453,6 @@ class _Batch:
         self._new_answers.append(answer)
 
     def _link(self) -> None:
-        home = self._committer
         facts = sorted(
             (fact for command in self._commands for fact in command.facts),
             key=lambda fact: fact.position,
@@ -459,23 +461,24 @@ class _Batch:
         unknown = [tenant for tenant in tenants if tenant not in self._cache.hashes]
         if unknown:
             self.hashes.update(dict.fromkeys(unknown, GENESIS))
-            self.hashes.update(home._store.heads(unknown))
+            self.hashes.update(self._committer._store.heads(unknown))
         for tenant in tenants:
             self.hashes.setdefault(tenant, self._cache.hashes.get(tenant, GENESIS))
-        encode = home._mapper.state_of
+        self.sealer.prepare(facts)
         for fact in facts:
-            topic, state = topic_of(type(fact.event)), encode(fact)
+            topic, (state, subject) = topic_of(type(fact.event)), self.sealer.written(fact)
             where = (fact.position, fact.tenant, fact.stream, fact.version, topic)
             digest = link(self.hashes[fact.tenant], *where, state)
             self.hashes[fact.tenant] = digest
-            self.rows.append((*where, state.decode(), digest))
+            self.rows.append((*where, state.decode(), digest, subject, None, None))
 
     def commit(self) -> None:
         """Store it all, or give the lock back when there is nothing to store."""
+        store = self._committer._store
         if self.rows or self._new_answers:
-            self._committer._store.commit(self.rows, self._new_answers, self._at)
+            store.commit(self.rows, self._new_answers, self._at, self.sealer.keys)
         else:
-            self._committer._store.rollback()
+            store.rollback()
 
 
 def _resolve(commands: Sequence[Command]) -> None:
@@ -486,15 +489,3 @@ def _resolve(commands: Sequence[Command]) -> None:
             command.future.set_exception(command.done)
         else:
             command.future.set_result(command.done)
-
-
-def _away(*, stored: bool | None = None) -> Unavailable:
-    if stored is False:
-        return Unavailable(
-            "The journal cannot be reached; this request recorded nothing. Try again."
-        )
-    return Unavailable(
-        "The journal cannot be reached; whether this was recorded is not known. "
-        "Repeat it with the same Idempotency-Key.",
-        code="outcome_unknown",
-    )

@@ -1,7 +1,7 @@
 """Facts to stored events and back; the hash that chains them."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,18 @@ from uuid import UUID
 import msgspec
 from eventsourcing.persistence import Mapper, StoredEvent, Transcoder
 
-from zeroinvoice.kernel.facts import HOUSE, Event, Fact, Former, Origin, topic_of, topics_of
+from zeroinvoice.journal.subjects import Key, Keys, Masters, Wrapped
+from zeroinvoice.kernel.facts import (
+    HOUSE,
+    Erasure,
+    Event,
+    Fact,
+    Former,
+    Origin,
+    Personal,
+    topic_of,
+    topics_of,
+)
 from zeroinvoice.kernel.refusals import Unavailable
 from zeroinvoice.kernel.value import Value
 
@@ -24,20 +35,40 @@ class StoredFact(StoredEvent):
     tenant_id: UUID = HOUSE
     position: int = 0
     hash: bytes = GENESIS
+    subject: UUID | None = None
 
 
-class Record(Value):
-    """What is written down of a fact beside the columns: the JSON text of `state`."""
+class Record(Value, omit_defaults=True):
+    """What is written down of a fact beside the columns: the JSON text of `state`.
+
+    An event that speaks of a person is written without them; whole it is only in `sealed`.
+    """
 
     at: datetime
     origin: Origin
     event: Event
+    subject: UUID | None = None
+    sealed: str | None = None  # the whole event's JSON under the subject's key, in base64
 
 
 class _Read(Value):
     at: datetime
     origin: Origin
     event: msgspec.Raw  # the topic says what it is
+    subject: UUID | None = None
+    sealed: str | None = None
+
+
+class _Told(Value):
+    subject: UUID | None = None
+
+
+_told = msgspec.json.Decoder(_Told).decode
+
+
+def subject_of(state: str | bytes) -> UUID | None:
+    """Whom a stored fact says that it is about."""
+    return _told(state).subject
 
 
 def link(
@@ -73,12 +104,16 @@ class FactMapper(Mapper[UUID]):
         self,
         transcoder: Transcoder,
         events: Iterable[type[Event]],
+        masters: Masters | None = None,
         former: Iterable[type[Former]] = (),
     ) -> None:
         super().__init__(transcoder)
+        self.keys = Keys(masters)
+        events = tuple(events)
+        self.erasing = topics_of(*(it for it in events if issubclass(it, Erasure)))
         self._encode = msgspec.json.Encoder().encode
         self._record = msgspec.json.Decoder(_Read).decode
-        self._decoders: dict[str, Callable[[msgspec.Raw], Event]] = {
+        self._decoders: dict[str, Callable[[msgspec.Raw | str], Event]] = {
             topic: decode
             for event, decode in ((it, msgspec.json.Decoder(it).decode) for it in events)
             for topic in topics_of(event)  # what it can still read of earlier versions, too
@@ -86,8 +121,21 @@ class FactMapper(Mapper[UUID]):
         self._decoders.update((shape.TOPIC, _upcast(shape)) for shape in former)
 
     def state_of(self, fact: Fact) -> bytes:
-        """The canonical JSON of a fact: always the same bytes for the same fact."""
+        """The canonical JSON of a fact in clear: always the same bytes for the same fact."""
         return self._encode(Record(fact.at, fact.origin, fact.event))
+
+    def sealed_state_of(self, fact: Fact, remains: Event, key: Key | None) -> bytes:
+        """The JSON of a fact about somebody: what remains without them, and the whole sealed.
+
+        Without a key, which is when it was destroyed, the rest is not written at all.
+        """
+        assert fact.subject is not None
+        sealed = None
+        if key is not None:
+            topic = topic_of(type(fact.event))
+            about = _about(fact.tenant, fact.stream, fact.version, topic, fact.subject)
+            sealed = key.seal(self._encode(fact.event).decode(), *about)
+        return self._encode(Record(fact.at, fact.origin, remains, fact.subject, sealed))
 
     def to_stored_event(self, domain_event: Any) -> StoredEvent:
         fact: Fact = domain_event
@@ -98,6 +146,7 @@ class FactMapper(Mapper[UUID]):
             self.state_of(fact),
             fact.tenant,
             fact.position,
+            subject=fact.subject,
         )
 
     def to_domain_event(self, stored_event: StoredEvent) -> Any:
@@ -119,19 +168,51 @@ class FactMapper(Mapper[UUID]):
         version: int,
         topic: str,
         state: str | bytes,
+        master: str | None = None,
+        wrapped: bytes | None = None,
     ) -> Fact:
-        """The fact that a row of the journal records."""
+        """The fact that a row of the journal records; without its subject's key, what remains.
+
+        Raises `Unreadable`, also when the master key it needs is not known here.
+        """
         try:
             record = self._record(state)
-            event = self._decoders[topic](record.event)
+            whole: msgspec.Raw | str = record.event
+            if record.sealed is not None and wrapped is not None:
+                assert record.subject is not None
+                key = self.keys.key((tenant, record.subject), Wrapped(master, bytes(wrapped)))
+                if key is not None:
+                    about = _about(tenant, stream, version, topic, record.subject)
+                    whole = key.open(record.sealed, *about)
+            event = self._decoders[topic](whole)
         except KeyError:
             raise UnknownTopic(topic, position) from None
-        except msgspec.DecodeError as wrong:
+        except (msgspec.DecodeError, ValueError, Unavailable) as wrong:
             raise Unreadable(topic, position, str(wrong)) from wrong
-        return Fact(event, tenant, stream, version, position, record.at, record.origin)
+        return Fact(
+            event, tenant, stream, version, position, record.at, record.origin, record.subject
+        )
+
+    def read(self, row: Sequence[Any]) -> Fact:
+        """The fact of a row as the recorders give it, with its subject's key where there is one."""
+        return self.fact(*row[:6], *row[8:10])
 
 
-def _upcast(shape: type[Former]) -> Callable[[msgspec.Raw], Event]:
+def remaining(event: Event) -> Event | None:
+    """What must be kept of an event without the person it speaks of; None when that is all."""
+    if isinstance(event, Personal) and (remains := event.redacted()) != event:
+        return remains
+    return None
+
+
+def _about(
+    tenant: UUID, stream: UUID, version: int, topic: str, subject: UUID
+) -> tuple[str, str, str, str, str]:
+    """To what a sealed event is bound, so that it opens nowhere else."""
+    return str(tenant), str(stream), str(version), topic, str(subject)
+
+
+def _upcast(shape: type[Former]) -> Callable[[msgspec.Raw | str], Event]:
     decode = msgspec.json.Decoder(shape).decode
     return lambda stored: decode(stored).upcast()
 

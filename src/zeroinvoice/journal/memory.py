@@ -11,6 +11,7 @@ from eventsourcing.persistence import IntegrityError
 from zeroinvoice.journal.mapper import StoredFact
 from zeroinvoice.journal.recorder import MemoryFactRecorder, Row
 from zeroinvoice.journal.store import Answer, Loaded, Opening, Rejected
+from zeroinvoice.journal.subjects import DESTROYED, Held, Subject, Wrapped
 from zeroinvoice.kernel.desk import Place
 
 
@@ -28,7 +29,7 @@ class MemoryStore:
         self._lock.acquire()
         return Opening(
             len(self._recorder.rows),
-            self._recorder.rows[after:],
+            self._recorder.with_keys(self._recorder.rows[after:]),
             self.load(streams, most),
             [self._answers[key] for key in keys if key in self._answers],
         )
@@ -40,11 +41,18 @@ class MemoryStore:
         known = self._recorder.hashes
         return {tenant: known[tenant] for tenant in tenants if tenant in known}
 
-    def commit(self, rows: Sequence[Row], answers: Sequence[Answer], at: datetime) -> None:
+    def keys(self, subjects: Sequence[Subject]) -> dict[Subject, Wrapped]:
+        known = self._recorder.keys
+        return {subject: known[subject] for subject in subjects if subject in known}
+
+    def commit(
+        self, rows: Sequence[Row], answers: Sequence[Answer], at: datetime, keys: Held
+    ) -> None:
         try:
             self._recorder.insert_events(
-                [StoredFact(r[2], r[3], r[4], r[5].encode(), r[1], r[0], r[6]) for r in rows]
+                [StoredFact(r[2], r[3], r[4], r[5].encode(), r[1], r[0], r[6], r[7]) for r in rows]
             )
+            self._recorder.keys.update({**keys.made, **dict.fromkeys(keys.destroyed, DESTROYED)})
         except IntegrityError as clash:
             raise Rejected(str(clash)) from clash
         finally:
@@ -62,7 +70,8 @@ class MemoryStore:
 
     def as_of(self, streams: Sequence[Place], position: int) -> list[Row]:
         wanted = set(streams)
-        return [row for row in self._recorder.rows[:position] if (row[1], row[2]) in wanted]
+        rows = self._recorder.rows[:position]
+        return self._recorder.with_keys(row for row in rows if (row[1], row[2]) in wanted)
 
     def hash_at(self, position: int) -> bytes | None:
         rows = self._recorder.rows

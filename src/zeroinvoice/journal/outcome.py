@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from zeroinvoice.kernel.refusals import Invalid, Refused
+from zeroinvoice.kernel.refusals import Invalid, Refused, Unavailable
 from zeroinvoice.kernel.value import Value
 
 
@@ -23,3 +23,16 @@ class Outcome(Value, omit_defaults=True):
 
 
 KEPT = {"Refused": Refused, "Invalid": Invalid}  # refusals that are definite, so replayed
+
+
+def away(*, stored: bool | None = None) -> Unavailable:
+    """What a caller hears whose command could not be stored, or of which that is not known."""
+    if stored is False:
+        return Unavailable(
+            "The journal cannot be reached; this request recorded nothing. Try again."
+        )
+    return Unavailable(
+        "The journal cannot be reached; whether this was recorded is not known. "
+        "Repeat it with the same Idempotency-Key.",
+        code="outcome_unknown",
+    )

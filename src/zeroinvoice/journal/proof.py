@@ -9,7 +9,7 @@ import msgspec
 
 from zeroinvoice.journal.broken import Broken
 from zeroinvoice.journal.heads import Head, against
-from zeroinvoice.journal.mapper import GENESIS, link
+from zeroinvoice.journal.mapper import GENESIS, link, subject_of
 from zeroinvoice.journal.recorder import Row
 from zeroinvoice.kernel.value import Value
 
@@ -60,7 +60,7 @@ def _linked(rows: Iterable[Row], elsewhere: dict[int, int] | None) -> Iterator[R
     versions: dict[UUID, int] = defaultdict(int)
     last = 0
     for row in rows:
-        position, tenant, stream, version, topic, state, kept = row
+        position, tenant, stream, version, topic, state, kept, subject, *_ = row
         before = last if elsewhere is None else elsewhere.get(last + 1, last)
         if position <= before or (elsewhere is not None and position != before + 1):
             raise Broken(before + 1, f"expected here, but {position} follows {last}")
@@ -69,6 +69,8 @@ def _linked(rows: Iterable[Row], elsewhere: dict[int, int] | None) -> Iterator[R
         made = link(heads[tenant], position, tenant, stream, version, topic, state.encode())
         if made != bytes(kept):
             raise Broken(position, "its hash is not that of what is stored")
+        if subject != subject_of(state):
+            raise Broken(position, "its column names another subject than the fact does")
         heads[tenant], versions[stream], last = made, version, position
         yield row
 
@@ -91,7 +93,7 @@ def export(
     encode = msgspec.json.encode
     file.write(encode(Heading(FORMAT, tenant, elsewhere or [])) + b"\n")
     count = 0
-    for position, owner, stream, version, topic, state, kept in rows:
+    for position, owner, stream, version, topic, state, kept, *_ in rows:
         if tenant not in (None, owner):
             continue
         line = Line(position, owner, stream, version, topic, state, bytes(kept).hex())
@@ -140,4 +142,12 @@ def _read(file: IO[bytes]) -> Iterator[Row]:
         except (msgspec.DecodeError, ValueError) as wrong:
             raise Broken(last + 1, f"its line cannot be read: {wrong}") from None
         last = it.position
-        yield it.position, it.tenant, it.stream, it.version, it.topic, it.state, kept
+        place = (it.position, it.tenant, it.stream, it.version)
+        yield *place, it.topic, it.state, kept, _subject(it.state), None, None
+
+
+def _subject(state: str) -> UUID | None:
+    try:
+        return subject_of(state)
+    except msgspec.DecodeError:
+        return None  # its hash will show it

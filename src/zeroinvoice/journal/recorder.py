@@ -1,7 +1,7 @@
 """The recorders: the journal's table behind the library's interface, in Postgres and in memory."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
@@ -25,33 +25,59 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from zeroinvoice.journal.mapper import GENESIS, StoredFact, link
 from zeroinvoice.journal.schema import AWAY, CHANNEL, ORDER_LOCK
+from zeroinvoice.journal.subjects import DESTROYED, Subject, Wrapped
 
-Row = tuple[
-    int, UUID, UUID, int, str, str, bytes
-]  # position tenant stream version topic state hash
+# position tenant stream version topic state hash, then whom it is about, and of that subject's
+# key, as it is by now, the name of the master key and the key itself, wrapped by it
+Row = tuple[int, UUID, UUID, int, str, str, bytes, UUID | None, str | None, bytes | None]
 
 # Seconds for which a pool goes on by itself to replace a lost connection, ever more rarely;
 # after that whoever wants one has it tried at once, so an outage ends for all together.
 RECONNECT = 1.0
 
-COLUMNS = "position, tenant_id, stream, version, topic, state, hash"
+COLUMNS = "position, tenant_id, stream, version, topic, state, hash, subject"
+SHOWN = ", ".join(f"f.{it}" for it in COLUMNS.split(", ")) + ", k.master, k.wrapped"
+# The key is read in the same moment as the fact, so one that is destroyed is never used again. It
+# is looked up by its index for facts that have a subject, and for no others.
+WITH_KEY = (
+    " LEFT JOIN LATERAL (SELECT s.master, s.wrapped FROM subject_keys s WHERE f.subject IS NOT NULL"
+    " AND s.tenant_id = f.tenant_id AND s.id = f.subject LIMIT 1) AS k ON true"
+)
 LOCK = f"SELECT pg_advisory_xact_lock({ORDER_LOCK})"
 HEAD = "SELECT coalesce(max(position), 0) FROM facts"
-SINCE = f"SELECT {COLUMNS} FROM facts WHERE position > %s ORDER BY position LIMIT %s"
+SINCE = f"SELECT {SHOWN} FROM facts f{WITH_KEY} WHERE f.position > %s ORDER BY f.position LIMIT %s"
 CHAIN = (  # a tenant's facts, a part at a time
-    f"SELECT {COLUMNS} FROM facts WHERE tenant_id = %s AND position > %s ORDER BY position LIMIT %s"
+    f"SELECT {SHOWN} FROM facts f{WITH_KEY} WHERE f.tenant_id = %s AND f.position > %s"
+    " ORDER BY f.position LIMIT %s"
 )
-STREAM = f"SELECT {COLUMNS} FROM facts WHERE stream = %s ORDER BY version"
+NAMED = (  # some of a tenant's facts, by their positions
+    f"SELECT {SHOWN} FROM facts f{WITH_KEY} WHERE f.position = ANY(%b::bigint[])"
+    " AND f.tenant_id = %s"
+)
+TOLD = (  # a tenant's facts of some classes, up to a position
+    f"SELECT {SHOWN} FROM facts f{WITH_KEY} WHERE f.tenant_id = %s AND f.topic = ANY(%b::text[])"
+    " AND f.position <= %s ORDER BY f.position LIMIT %s"
+)
+STREAM = f"SELECT {SHOWN} FROM facts f{WITH_KEY} WHERE f.stream = %s ORDER BY f.version"
 ELSEWHERE = (  # how many positions between two have their facts in another journal
     "SELECT coalesce(sum(last - first + 1), 0)::bigint FROM elsewhere"
     " WHERE first > %s AND last < %s"
 )
 EVERY_ELSEWHERE = "SELECT first, last FROM elsewhere ORDER BY first"
 NEWER = (  # facts of many streams, each after the version already known
-    f"SELECT {', '.join(f'f.{c}' for c in COLUMNS.split(', '))}"
+    f"SELECT {SHOWN}"
     " FROM unnest(%b::uuid[], %b::uuid[], %b::int[]) AS w (tenant_id, stream, version)"
     " JOIN facts f ON f.stream = w.stream AND f.tenant_id = w.tenant_id"
-    " AND f.version > w.version ORDER BY f.position"
+    f" AND f.version > w.version{WITH_KEY} ORDER BY f.position"
+)
+SPANS = (  # versions of many streams, from one to another
+    f"SELECT {SHOWN} FROM unnest(%b::uuid[], %b::int[], %b::int[]) AS w (stream, first, last)"
+    " JOIN facts f ON f.stream = w.stream AND f.version BETWEEN w.first AND w.last"
+    f"{WITH_KEY} WHERE f.tenant_id = %s ORDER BY f.position"
+)
+SPEAKING = (  # the streams on which some subjects are spoken of, each with what was said first
+    "SELECT DISTINCT ON (f.stream) f.stream, f.topic FROM facts f"
+    " WHERE f.tenant_id = %s AND f.subject = ANY(%b::uuid[]) ORDER BY f.stream, f.version"
 )
 LAST_HASHES = (
     "SELECT t.tenant_id, h.position, h.hash FROM unnest(%b::uuid[]) AS t (tenant_id),"
@@ -60,13 +86,14 @@ LAST_HASHES = (
 )
 INSERT = (
     f"INSERT INTO facts ({COLUMNS}) SELECT * FROM unnest(%b::bigint[], %b::uuid[], %b::uuid[],"
-    " %b::int[], %b::text[], %b::text[], %b::bytea[])"
+    " %b::int[], %b::text[], %b::text[], %b::bytea[], %b::uuid[])"
 )
+STORED = len(COLUMNS.split(", "))
 
 
 def columns_of(rows: Sequence[Row]) -> list[list[Any]]:
-    """Rows as the seven arrays that `INSERT` takes."""
-    return [list(column) for column in zip(*rows, strict=True)]
+    """Rows as the arrays that `INSERT` takes."""
+    return [list(column) for column in zip(*(row[:STORED] for row in rows), strict=True)]
 
 
 class RolePool(PostgresDatastore):
@@ -144,7 +171,7 @@ class PostgresFactRecorder(PostgresApplicationRecorder):
     ) -> Sequence[StoredEvent]:
         with self.datastore.get_connection() as connection:
             rows = connection.execute(
-                f"SELECT {COLUMNS} FROM facts WHERE stream = %s"
+                f"SELECT {SHOWN} FROM facts f{WITH_KEY} WHERE stream = %s"
                 " AND (%s::int IS NULL OR version > %s) AND (%s::int IS NULL OR version <= %s)"
                 f" ORDER BY version {'DESC' if desc else 'ASC'} LIMIT %s",
                 [originator_id, gt, gt, lte, lte, limit],
@@ -203,6 +230,7 @@ class MemoryFactRecorder(POPOApplicationRecorder):
         super().__init__()
         self.hashes: dict[UUID, bytes] = defaultdict(lambda: GENESIS)
         self.rows: list[Row] = []
+        self.keys: dict[Subject, Wrapped] = {}
 
     def insert_events(
         self, stored_events: Sequence[StoredEvent], **kwargs: Any
@@ -214,7 +242,7 @@ class MemoryFactRecorder(POPOApplicationRecorder):
         return positions
 
     def rows_since(self, position: int, limit: int) -> list[Row]:
-        return self.rows[position : position + limit]
+        return self.with_keys(self.rows[position : position + limit])
 
     def away(self, position: int, last: int) -> int:
         return 0
@@ -223,7 +251,17 @@ class MemoryFactRecorder(POPOApplicationRecorder):
         return []
 
     def rows_of(self, stream: UUID) -> list[Row]:
-        return [row for row in self.rows if row[2] == stream]
+        return self.with_keys(row for row in self.rows if row[2] == stream)
+
+    def with_keys(self, rows: Iterable[Row]) -> list[Row]:
+        """Rows with their subjects' keys as they are by now."""
+        if not self.keys:
+            return list(rows)
+        found = []
+        for row in rows:
+            key = self.keys.get((row[1], row[7]), DESTROYED) if row[7] else DESTROYED
+            found.append((*row[:8], key.master, key.wrapped))
+        return found
 
 
 def chained(events: Sequence[StoredEvent], position: int, hashes: dict[UUID, bytes]) -> list[Row]:
@@ -236,7 +274,9 @@ def chained(events: Sequence[StoredEvent], position: int, hashes: dict[UUID, byt
         version, topic, state = event.originator_version, event.topic, event.state
         before = heads.get(tenant, GENESIS)
         heads[tenant] = now = link(before, position, tenant, stream, version, topic, state)
-        rows.append((position, tenant, stream, version, topic, state.decode(), now))
+        subject = event.subject if isinstance(event, StoredFact) else None
+        text = state.decode()
+        rows.append((position, tenant, stream, version, topic, text, now, subject, None, None))
     return rows
 
 
@@ -245,7 +285,8 @@ def _tenant(event: StoredEvent) -> UUID:
 
 
 def _stored(row: Row) -> StoredFact:
-    return StoredFact(row[2], row[3], row[4], row[5].encode(), row[1], row[0], bytes(row[6]))
+    place = (row[2], row[3], row[4])
+    return StoredFact(*place, row[5].encode(), row[1], row[0], bytes(row[6]), row[7])
 
 
 def _only(cursor: psycopg.Cursor[Any]) -> int:

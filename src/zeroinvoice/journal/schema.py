@@ -20,7 +20,11 @@ WORK_ROLE = "zeroinvoice_work"  # reads facts, keeps the read models, destroys k
 KEEPER_ROLE = "zeroinvoice_keeper"  # wraps the vault's keys anew
 ROLES = (API_ROLE, READ_ROLE, WORK_ROLE, KEEPER_ROLE)
 # Who beside `READ_ROLE` is shown a table's rows, of all tenants; of read models it is the worker.
-WHOLE = {"facts": (API_ROLE, WORK_ROLE), "vault_keys": (API_ROLE, WORK_ROLE, KEEPER_ROLE)}
+WHOLE = {
+    "facts": (API_ROLE, WORK_ROLE),
+    "vault_keys": (API_ROLE, WORK_ROLE, KEEPER_ROLE),
+    "subject_keys": (API_ROLE, WORK_ROLE, KEEPER_ROLE),
+}
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS facts (
@@ -30,8 +34,17 @@ CREATE TABLE IF NOT EXISTS facts (
     version   integer NOT NULL,
     topic     text NOT NULL,
     state     text NOT NULL,
-    hash      bytea NOT NULL CHECK (length(hash) = 32)
+    hash      bytea NOT NULL CHECK (length(hash) = 32),
+    subject   uuid          -- whose key seals it, if any
 ) WITH (autovacuum_analyze_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.2);
+DO $$ BEGIN  -- a journal from before; looked for first, since to alter waits for every reader
+    IF NOT EXISTS (SELECT 1 FROM pg_attribute WHERE attrelid = 'facts'::regclass
+                   AND attname = 'subject' AND NOT attisdropped) THEN
+        ALTER TABLE facts ADD COLUMN subject uuid;
+    END IF;
+END $$;
+CREATE INDEX IF NOT EXISTS facts_of_subject ON facts (tenant_id, subject, stream)
+    WHERE subject IS NOT NULL;
 CREATE UNIQUE INDEX IF NOT EXISTS facts_of_stream ON facts (stream, version);
 CREATE INDEX IF NOT EXISTS facts_of_tenant ON facts (tenant_id, position);
 
@@ -77,6 +90,19 @@ CREATE TABLE IF NOT EXISTS vault_keys (
 );
 CREATE INDEX IF NOT EXISTS vault_keys_by_master ON vault_keys (master, tenant_id, id)
     WHERE destroyed_at IS NULL AND master IS NOT NULL;
+
+CREATE TABLE IF NOT EXISTS subject_keys (
+    tenant_id    uuid NOT NULL,
+    id           uuid NOT NULL,     -- the client, or the merge, that facts speak of
+    master       text,              -- the name of the master key that wraps it
+    wrapped      bytea,             -- NULL once it is destroyed
+    destroyed_at timestamptz,
+    PRIMARY KEY (tenant_id, id),
+    CHECK ((wrapped IS NULL) = (destroyed_at IS NOT NULL)),
+    CHECK (wrapped IS NULL OR master IS NOT NULL)
+);
+CREATE INDEX IF NOT EXISTS subject_keys_by_master ON subject_keys (master, tenant_id, id)
+    WHERE destroyed_at IS NULL;
 """
 
 # The vault's trigger empties a key that is said to be destroyed, so whoever may destroy keys can
@@ -140,6 +166,8 @@ END $$;
 
 CREATE OR REPLACE TRIGGER vault_keys_for_good BEFORE UPDATE ON vault_keys
     FOR EACH ROW EXECUTE FUNCTION vault_keys_for_good();
+CREATE OR REPLACE TRIGGER subject_keys_for_good BEFORE UPDATE ON subject_keys
+    FOR EACH ROW EXECUTE FUNCTION vault_keys_for_good();
 """
 
 GRANTS = f"""
@@ -159,6 +187,9 @@ REVOKE ALL ON vault_keys FROM {API_ROLE};
 GRANT SELECT (master, destroyed_at) ON vault_keys TO {API_ROLE};
 GRANT SELECT (tenant_id, id, destroyed_at), UPDATE (destroyed_at) ON vault_keys TO {WORK_ROLE};
 GRANT SELECT, UPDATE (master, wrapped) ON vault_keys TO {KEEPER_ROLE};
+GRANT SELECT, INSERT, UPDATE (destroyed_at) ON subject_keys TO {API_ROLE};
+GRANT SELECT ON subject_keys TO {READ_ROLE}, {WORK_ROLE};
+GRANT SELECT, UPDATE (master, wrapped) ON subject_keys TO {KEEPER_ROLE};
 """
 
 READING = """

@@ -10,16 +10,18 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from zeroinvoice.journal.recorder import (
-    COLUMNS,
     HEAD,
     INSERT,
     LAST_HASHES,
     LOCK,
+    SHOWN,
     SINCE,
+    WITH_KEY,
     Row,
     columns_of,
 )
 from zeroinvoice.journal.schema import AWAY, CHANNEL
+from zeroinvoice.journal.subjects import Held, Subject, Wrapped
 from zeroinvoice.kernel.desk import Place
 from zeroinvoice.kernel.value import Value
 
@@ -44,22 +46,35 @@ BEHIND = (
     " WHERE l.tenant_id = w.tenant_id AND l.version > w.version)"
 )
 WITHIN = (
-    f"{BEHIND} SELECT {', '.join(f'f.{c}' for c in COLUMNS.split(', '))}"
-    " FROM behind b JOIN facts f ON f.stream = b.stream AND f.version > b.version"
+    f"{BEHIND} SELECT {SHOWN}"
+    f" FROM behind b JOIN facts f ON f.stream = b.stream AND f.version > b.version{WITH_KEY}"
     " WHERE b.upto <= %s ORDER BY f.position"
 )
 BEYOND = f"{BEHIND} SELECT tenant_id, stream FROM behind WHERE upto > %s"
 PIECE = (
-    f"SELECT * FROM (SELECT {COLUMNS} FROM facts WHERE stream = %s AND version > %s"
-    " ORDER BY version LIMIT %s) AS f WHERE tenant_id = %s"
+    f"SELECT {SHOWN} FROM (SELECT * FROM facts WHERE stream = %s AND version > %s"
+    f" ORDER BY version LIMIT %s) AS f{WITH_KEY} WHERE f.tenant_id = %s ORDER BY f.version"
 )
 AS_OF = (
-    f"SELECT {', '.join(f'f.{c}' for c in COLUMNS.split(', '))}"
-    " FROM unnest(%b::uuid[], %b::uuid[]) AS w (tenant_id, stream)"
+    f"SELECT {SHOWN} FROM unnest(%b::uuid[], %b::uuid[]) AS w (tenant_id, stream)"
     " JOIN facts f ON f.stream = w.stream AND f.tenant_id = w.tenant_id"
-    " AND f.position <= %s ORDER BY f.position"
+    f" AND f.position <= %s{WITH_KEY} ORDER BY f.position"
 )
 AT = "SELECT hash FROM facts WHERE position = %s"
+KEYS = (
+    "SELECT s.tenant_id, s.id, s.master, s.wrapped FROM unnest(%b::uuid[], %b::uuid[])"
+    " AS w (tenant_id, id) JOIN subject_keys s ON s.tenant_id = w.tenant_id AND s.id = w.id"
+)
+INSERT_KEYS = (
+    "INSERT INTO subject_keys (tenant_id, id, master, wrapped)"
+    " SELECT * FROM unnest(%b::uuid[], %b::uuid[], %b::text[], %b::bytea[])"
+)
+DESTROY_KEYS = (  # one that there never was will not be made either
+    "INSERT INTO subject_keys AS s (tenant_id, id, destroyed_at)"
+    " SELECT d.tenant_id, d.id, %s FROM unnest(%b::uuid[], %b::uuid[]) AS d (tenant_id, id)"
+    " ON CONFLICT (tenant_id, id) DO UPDATE SET destroyed_at = excluded.destroyed_at"
+    " WHERE s.destroyed_at IS NULL"
+)
 
 
 class Answer(Value):
@@ -106,7 +121,10 @@ class Store(Protocol):
     ) -> Opening: ...
     def load(self, streams: Mapping[Place, int], most: int) -> Loaded: ...
     def heads(self, tenants: Sequence[UUID]) -> dict[UUID, bytes]: ...
-    def commit(self, rows: Sequence[Row], answers: Sequence[Answer], at: datetime) -> None: ...
+    def keys(self, subjects: Sequence[Subject]) -> dict[Subject, Wrapped]: ...
+    def commit(
+        self, rows: Sequence[Row], answers: Sequence[Answer], at: datetime, keys: Held
+    ) -> None: ...
     def rollback(self) -> None: ...
     def newer(self, place: Place, version: int, most: int) -> list[Row]: ...
     def as_of(self, streams: Sequence[Place], position: int) -> list[Row]: ...
@@ -178,8 +196,15 @@ class PostgresStore:
         rows = self._read(LAST_HASHES, [list(tenants)])
         return {row[0]: bytes(row[2]) for row in rows}
 
-    def commit(self, rows: Sequence[Row], answers: Sequence[Answer], at: datetime) -> None:
-        """Insert everything, commit and wake who follows, in one round trip.
+    def keys(self, subjects: Sequence[Subject]) -> dict[Subject, Wrapped]:
+        """The keys of some subjects, of those that have one or had one."""
+        rows = self._read(KEYS, _columns(subjects))
+        return {(row[0], row[1]): Wrapped(row[2], row[3]) for row in rows}
+
+    def commit(
+        self, rows: Sequence[Row], answers: Sequence[Answer], at: datetime, keys: Held
+    ) -> None:
+        """Insert everything, destroy keys, commit and wake who follows, in one round trip.
 
         Raises `Rejected` when the database refused it, `Ambiguous` when its answer was lost.
         """
@@ -187,15 +212,17 @@ class PostgresStore:
         assert self._pipeline is not None
         self._wrote = True
         try:
+            if keys.made:
+                made = [(*it, key.master, key.wrapped) for it, key in keys.made.items()]
+                self._connection.execute(INSERT_KEYS, _columns(made), prepare=True)
+            if keys.destroyed:
+                gone = [at, *_columns([*keys.destroyed])]
+                self._connection.execute(DESTROY_KEYS, gone, prepare=True)
             if rows:
                 self._connection.execute(INSERT, columns_of(rows), prepare=True)
             if answers:
-                keys, prints, outcomes = zip(
-                    *((a.key, a.fingerprint, a.outcome) for a in answers), strict=True
-                )
-                self._connection.execute(
-                    INSERT_ANSWERS, [at, list(keys), list(prints), list(outcomes)], prepare=True
-                )
+                kept = _columns([(a.key, a.fingerprint, a.outcome) for a in answers])
+                self._connection.execute(INSERT_ANSWERS, [at, *kept], prepare=True)
             self._connection.execute("COMMIT", prepare=True)
             if rows:  # a hint to projectors and policies, in a transaction of its own
                 self._connection.execute(f"NOTIFY {CHANNEL}", prepare=True)
@@ -265,6 +292,10 @@ class PostgresStore:
             broken.close()  # first, so that leaving the pipeline waits for nobody
         with suppress(psycopg.Error):
             self._leaving.close()
+
+
+def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]
 
 
 def _connect(conninfo: str) -> psycopg.Connection[Any]:

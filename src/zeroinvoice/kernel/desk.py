@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from zeroinvoice.kernel.facts import Event, State
+from zeroinvoice.kernel.facts import Event, Personal, State
 from zeroinvoice.kernel.ids import new_id
 from zeroinvoice.kernel.refusals import Missing, Stale
 
@@ -47,6 +47,7 @@ class Desk:
         self.reason = reason  # why it is asked for, as the caller gave it
         self.opened: dict[Place, State[Any]] = {}
         self.recorded: list[tuple[Place, int, Event, datetime]] = []
+        self.subjects: dict[int, UUID] = {}  # whom what was recorded is about, by its place there
         self._look = look
         self._expected = expected
         self._ids = [] if ids is None else ids  # of an earlier run; those of this one join them
@@ -105,6 +106,8 @@ class Desk:
         at = max(self.now, state.changed_at) if state.changed_at else self.now
         for event in events:
             state = state.told(event, at)
+            if isinstance(event, Personal) and (subject := state.subject(event)) is not None:
+                self.subjects[len(self.recorded)] = subject
             self.recorded.append((place, state.version, event, at))
         if len(self.recorded) > LARGEST:
             raise AssertionError(f"a command of more than {LARGEST} facts must be cut into parts")

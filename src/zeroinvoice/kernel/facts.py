@@ -12,6 +12,7 @@ from zeroinvoice.kernel.value import Value
 
 NIL = UUID(int=0)
 HOUSE = NIL  # the tenant of what belongs to no workspace: claimed addresses, throttles
+ERASED = "[erased]"  # stands where a word about a person stood
 
 
 class Event(Value):
@@ -43,6 +44,23 @@ def topics_of(*events: type[Event]) -> frozenset[str]:
     """What is stored of some classes, in all their versions."""
     later = (f"{it.__name__}.{n}" for it in events for n in range(2, it.VERSION + 1))
     return frozenset((*(it.__name__ for it in events), *later))
+
+
+class Personal(Event):
+    """An event that speaks of a person: it is kept sealed, and so that it can be forgotten.
+
+    Whom it is about, the state of its stream says (`State.subject`).
+    """
+
+    def redacted(self) -> Self:
+        """What remains of it without the person. Doing it again changes nothing."""
+        raise AssertionError(f"{type(self).__name__} does not say what remains")
+
+
+class Erasure(Event):
+    """With this fact some subjects are forgotten: their keys are destroyed in the same commit."""
+
+    subjects: tuple[UUID, ...]
 
 
 Events = Iterator[Event]
@@ -78,6 +96,7 @@ class Fact(Value):
     position: int  # 1 for the first fact of the journal, then without gaps
     at: datetime  # UTC
     origin: Origin
+    subject: UUID | None = None  # whom it is about, where it speaks of a person
 
 
 class State(Value, Generic[E]):
@@ -102,6 +121,10 @@ class State(Value, Generic[E]):
     def evolve(self, event: E) -> Self:
         raise AssertionError(f"{type(self).__name__} has no evolve")
 
+    def subject(self, event: E) -> UUID | None:
+        """Whom a personal event is about, when it has just been told: under whose key it lies."""
+        return None
+
     def told(self, event: Event, at: datetime) -> Self:
         """The state one recorded event later. What a stream is, its first event says."""
         state = self if self.version else _blank(type(self), type(event))(id=self.id)
@@ -111,6 +134,11 @@ class State(Value, Generic[E]):
             created_at=self.created_at or at,
             changed_at=at,
         ).evolve(event)  # type: ignore[arg-type]  # the stream holds only this kind's events
+
+
+def erased(text: str | None) -> str | None:
+    """What remains of a text about a person: that there was one."""
+    return ERASED if text else text
 
 
 def events_of(kind: type[State[Any]]) -> tuple[type[Event], ...]:

@@ -10,6 +10,7 @@ import structlog
 
 from zeroinvoice.gateways.attempts import FORGET
 from zeroinvoice.gateways.mail import mailer_of
+from zeroinvoice.gateways.sealing import MasterKeys
 from zeroinvoice.gateways.vault import Shredder
 from zeroinvoice.journal.application import Journal
 from zeroinvoice.journal.recorder import ELSEWHERE, NEWER, SINCE
@@ -51,6 +52,7 @@ class Policies:
         )
         self._witness = Witness(self._url, settings.heads_dir, keyring, clock)
         self._clock = clock
+        self._masters = MasterKeys(settings.master_keys)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._running: asyncio.Task[None] | None = None
         self._stopped = False
@@ -72,7 +74,8 @@ class Policies:
         self._loop, self._running = asyncio.get_running_loop(), asyncio.current_task()
         if self._stopped:
             return
-        followers = (Follower(policy, self._url, self._clock) for policy in self._policies)
+        followed = (self._url, self._clock, self._masters)
+        followers = (Follower(policy, *followed) for policy in self._policies)
         await asyncio.gather(*(it.run() for it in followers), self._tidy(), self._testify())
 
     async def _testify(self) -> None:
@@ -122,11 +125,13 @@ class Follower:
     The price: after a crash, actions behind the one set aside are done a second time.
     """
 
-    def __init__(self, policy: Policy, url: str, clock: Clock) -> None:
+    def __init__(
+        self, policy: Policy, url: str, clock: Clock, masters: MasterKeys | None = None
+    ) -> None:
         self._policy = policy
         self._url = url
         self._clock = clock
-        self._mapper = Journal().facts_mapper
+        self._mapper = Journal(masters=masters).facts_mapper
         self._pending: list[Pending] = []
         self._read = 0  # the position up to which facts have become actions
         self._kept = 0  # the checkpoint
@@ -196,7 +201,7 @@ class Follower:
 
         async def look(kind: type[S], tenant: UUID, id: UUID) -> S:
             rows = await (await home.execute(NEWER, [[tenant], [id], [0]], binary=True)).fetchall()
-            return cast(S, folded(kind, id, [self._mapper.fact(*row[:6]) for row in rows]))
+            return cast(S, folded(kind, id, [self._mapper.read(row) for row in rows]))
 
         cursor = await home.execute(SINCE, [self._read, READ], binary=True)
         for row in await cursor.fetchall():
@@ -208,7 +213,7 @@ class Follower:
                 self._read = row[0]
                 continue
             try:
-                fact = self._mapper.fact(*row[:6])
+                fact = self._mapper.read(row)
                 actions = await self._policy.react(fact, look)
             except psycopg.Error:
                 raise

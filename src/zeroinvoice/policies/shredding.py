@@ -4,7 +4,7 @@ from functools import partial
 from uuid import UUID
 
 from zeroinvoice.domain.bank_accounts import BankAccountRemoved
-from zeroinvoice.domain.client import ClientDeleted
+from zeroinvoice.domain.client import ClientDeleted, ClientErased
 from zeroinvoice.gateways.vault import Shredder
 from zeroinvoice.kernel.facts import Fact, topics_of
 from zeroinvoice.policies.policy import Action, Look
@@ -14,7 +14,7 @@ class Shredding:
     """Follows the facts of removal, so a crash between the two loses nothing."""
 
     name = "policy:shredding"
-    topics = topics_of(BankAccountRemoved, ClientDeleted)
+    topics = topics_of(BankAccountRemoved, ClientDeleted, ClientErased)
 
     def __init__(self, shredder: Shredder) -> None:
         self._shredder = shredder
@@ -23,7 +23,7 @@ class Shredding:
         match fact.event:
             case BankAccountRemoved(sealed_by=key):
                 return [self._destroy(fact, key)]
-            case ClientDeleted():
+            case ClientDeleted() | ClientErased():
                 return [self._destroy(fact, fact.stream)]
             case _:
                 return []

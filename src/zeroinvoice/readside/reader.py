@@ -15,13 +15,23 @@ import structlog
 from psycopg_pool import ConnectionPool, PoolTimeout
 from sqlalchemy import Select, Table, select
 
+from zeroinvoice.domain import KIND_OF
 from zeroinvoice.journal.application import Journal
 from zeroinvoice.journal.fence import within
 from zeroinvoice.journal.mapper import GENESIS, FactMapper
-from zeroinvoice.journal.recorder import CHAIN, NEWER, RECONNECT, Row
+from zeroinvoice.journal.recorder import (
+    CHAIN,
+    NAMED,
+    NEWER,
+    RECONNECT,
+    SPANS,
+    SPEAKING,
+    TOLD,
+    Row,
+)
 from zeroinvoice.journal.schema import AWAY
 from zeroinvoice.kernel.clock import local_day
-from zeroinvoice.kernel.facts import Fact, State, folded
+from zeroinvoice.kernel.facts import Fact, State, folded, topics_of
 from zeroinvoice.kernel.refusals import BadInput, Missing, Unavailable
 from zeroinvoice.kernel.secrets import Keyring
 from zeroinvoice.readside.deadlines import Deadlines, assert_open
@@ -39,16 +49,6 @@ FOR_CONNECTION = 2.0  # of them, in which a connection must be had
 LAST = 2**31 - 1  # a version that no stream has
 PATIENCE = 1.0  # seconds a read waits for the projections it uses
 MIN_POSITION_PATIENCE = 2.0  # seconds when the caller named a position
-SPANS = (  # versions of many streams, from one to another
-    "SELECT f.position, f.tenant_id, f.stream, f.version, f.topic, f.state"
-    " FROM unnest(%b::uuid[], %b::int[], %b::int[]) AS w (stream, first, last)"
-    " JOIN facts f ON f.stream = w.stream AND f.version BETWEEN w.first AND w.last"
-    " WHERE f.tenant_id = %s ORDER BY f.position"
-)
-NAMED = (  # some facts, by their positions
-    "SELECT position, tenant_id, stream, version, topic, state FROM facts"
-    " WHERE position = ANY(%b::bigint[]) AND tenant_id = %s"
-)
 LINKS = (  # the hash of some facts, and that of the tenant's fact before each
     "SELECT f.position, f.hash, (SELECT b.hash FROM facts b WHERE b.tenant_id = f.tenant_id"
     " AND b.position < f.position ORDER BY b.position DESC LIMIT 1)"
@@ -56,11 +56,6 @@ LINKS = (  # the hash of some facts, and that of the tenant's fact before each
 )
 HASHES = (  # the hashes of a tenant's first facts
     "SELECT position, hash FROM facts WHERE tenant_id = %s ORDER BY position LIMIT %s"
-)
-TOLD = (  # a tenant's facts of some classes, up to a position
-    "SELECT position, tenant_id, stream, version, topic, state FROM facts"
-    " WHERE tenant_id = %s AND topic = ANY(%b::text[]) AND position <= %s"
-    " ORDER BY position LIMIT %s"
 )
 CHECKPOINTS = "SELECT name, generation, position, shape FROM checkpoints WHERE name = ANY(%s)"
 STANDING = (  # checkpoints, and beside each the tenant's head
@@ -250,7 +245,7 @@ class Reader:
         self._enter()
         with self.books.within(self.tenant, self._asked_at) as connection:
             found = connection.execute(NEWER, [[self.tenant], [id], [0]], prepare=True, binary=True)
-        return [self.books.mapper.fact(*row[:6]) for row in found.fetchall()]
+        return [self.books.mapper.read(row) for row in found.fetchall()]
 
     def histories(self, spans: Sequence[tuple[UUID, int, int]]) -> dict[UUID, list[Fact]]:
         """Facts of several of the tenant's streams, each from one version to another."""
@@ -262,7 +257,7 @@ class Reader:
         with self.books.within(self.tenant, self._asked_at) as connection:
             rows = connection.execute(SPANS, [*columns, self.tenant], prepare=True, binary=True)
         for row in rows.fetchall():
-            found[row[2]].append(self.books.mapper.fact(*row))
+            found[row[2]].append(self.books.mapper.read(row))
         return found
 
     def recorded(self, positions: Iterable[int]) -> dict[int, Fact]:
@@ -272,7 +267,7 @@ class Reader:
             found = connection.execute(
                 NAMED, [list(positions), self.tenant], prepare=True, binary=True
             )
-        return {row[0]: self.books.mapper.fact(*row) for row in found.fetchall()}
+        return {row[0]: self.books.mapper.read(row) for row in found.fetchall()}
 
     def facts(self, topics: Collection[str], upto: int, most: int) -> list[Fact]:
         """The tenant's first facts of some classes up to a position, at most so many."""
@@ -280,7 +275,15 @@ class Reader:
         asked = [self.tenant, list(topics), upto, most]
         with self.books.within(self.tenant, self._asked_at) as connection:
             found = connection.execute(TOLD, asked, prepare=True, binary=True)
-        return [self.books.mapper.fact(*row) for row in found.fetchall()]
+        return [self.books.mapper.read(row) for row in found.fetchall()]
+
+    def speaking(self, subjects: Sequence[UUID]) -> list[tuple[UUID, str]]:
+        """The tenant's streams that speak of some subjects, and of what kind each is."""
+        self._enter()
+        with self.books.within(self.tenant, self._asked_at) as connection:
+            found = connection.execute(SPEAKING, [self.tenant, list(subjects)], prepare=True)
+        kinds = {topic: kind for event, kind in KIND_OF.items() for topic in topics_of(event)}
+        return [(stream, kinds[topic]) for stream, topic in found.fetchall()]
 
     def links(self, positions: Sequence[int]) -> dict[int, tuple[bytes, bytes]]:
         """The hash of each of the tenant's facts, and of its fact before; by position."""
@@ -440,7 +443,7 @@ class Reader:
 
         def settle() -> None:
             for row in cursor.fetchall():
-                fact = self.books.mapper.fact(*row[:6])
+                fact = self.books.mapper.read(row)
                 place = (fact.tenant, fact.stream)
                 states[place] = states[place].told(fact.event, fact.at)
             for place, state in states.items():

@@ -12,7 +12,7 @@ from psycopg import sql
 from sqlalchemy import Table
 
 from zeroinvoice.journal.schema import AWAY
-from zeroinvoice.kernel.facts import Fact
+from zeroinvoice.kernel.facts import Fact, erased
 from zeroinvoice.readside.tables import DIALECT
 
 Row = dict[str, Any]
@@ -62,6 +62,12 @@ class Rows:
         if row is not None:
             row.update(values)
             self._dirty[id] = None
+
+    def erase(self, id: Any, *texts: str, **values: Any) -> None:
+        """Let of some texts only be seen that there was one; change other values besides."""
+        row = self.get(id)
+        if row is not None:
+            self.set(id, **{name: erased(row[name]) for name in texts}, **values)
 
     def get(self, id: Any) -> Row | None:
         """A row as it is now, this batch's changes included. Change it by `set` only."""

@@ -42,6 +42,7 @@ CANARIES = {
     "credit's note": "Sorry for the broken samovar",
     "account holder": "Lady Hortensia Quill",
     "mandate": "MNDT-QUILL-4471",
+    "told from outside": "Heard from Ermintrude at the bazaar",
 }
 
 
@@ -99,6 +100,8 @@ class Known:
             reference=it["payment's reference"],
             note=it["payment's note"],
         )["id"]
+        told = {"id": self.payment, "source": "shop", "note": it["told from outside"]}
+        self.send("POST", "/api/activity/track/payment-received", **told)
         early = {"amount": "50.00", "method": "cash", "client_id": self.id}
         early_id = self.send("POST", "/api/payments", **early)["id"]
         back = {"amount": "50.00", "method": "cash", "note": it["refund's note"]}

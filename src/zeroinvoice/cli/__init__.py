@@ -10,6 +10,7 @@ from zeroinvoice.cli.journal import journal_group
 from zeroinvoice.cli.read_models import projections_group
 from zeroinvoice.cli.surroundings import child, read_settings
 from zeroinvoice.cli.vault import vault_group
+from zeroinvoice.cli.workspaces import workspace_group
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -25,6 +26,7 @@ def main() -> None:
 cli.add_command(projections_group)
 cli.add_command(journal_group)
 cli.add_command(vault_group)
+cli.add_command(workspace_group)
 
 
 @cli.command()

@@ -1,8 +1,9 @@
 """The vault: a key for each subject, outside the journal, so that it can be destroyed for good."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal, get_args
 from uuid import UUID
 
 import psycopg
@@ -22,7 +23,8 @@ DESTROY = (
     "UPDATE vault_keys SET destroyed_at = %s"
     " WHERE tenant_id = %s AND id = %s AND destroyed_at IS NULL"
 )
-TABLES = ("vault_keys", "subject_keys")  # of keys that master keys wrap
+Table = Literal["vault_keys", "subject_keys"]
+TABLES: tuple[Table, ...] = get_args(Table)  # of keys that master keys wrap
 OLDER = (  # some keys that a former master key wraps, and that nobody else is at
     "SELECT tenant_id, id, master, wrapped FROM {table}"
     " WHERE master = ANY(%s) AND destroyed_at IS NULL"
@@ -34,6 +36,19 @@ NEEDED = (
     " UNION ALL SELECT master, destroyed_at FROM subject_keys) AS k"
     " WHERE master IS NOT NULL AND destroyed_at IS NULL GROUP BY master ORDER BY master"
 )
+PACKED: dict[Table, str] = {
+    "vault_keys": "SELECT id, wrapped_by, master, wrapped, destroyed_at FROM vault_keys"
+    " WHERE tenant_id = %s ORDER BY id",
+    "subject_keys": "SELECT id, NULL::uuid, master, wrapped, destroyed_at FROM subject_keys"
+    " WHERE tenant_id = %s ORDER BY id",
+}
+UNPACKED: dict[Table, str] = {
+    "vault_keys": "INSERT INTO vault_keys (tenant_id, id, wrapped_by, master, wrapped,"
+    " destroyed_at) VALUES (%(tenant)s, %(id)s, %(wrapped_by)s, %(master)s, %(wrapped)s,"
+    " %(destroyed_at)s)",
+    "subject_keys": "INSERT INTO subject_keys (tenant_id, id, master, wrapped, destroyed_at)"
+    " VALUES (%(tenant)s, %(id)s, %(master)s, %(wrapped)s, %(destroyed_at)s)",
+}
 AT_ONCE = 500  # keys in one transaction of a rotation
 
 # A connection that reads and adds keys of one tenant; what was added is stored after the block.
@@ -157,3 +172,49 @@ def _rewrap(connection: psycopg.Connection[Any], masters: MasterKeys, table: str
             rewrap = sql.SQL(REWRAP).format(table=name)
             connection.execute(rewrap, [masters.current, fresh, tenant, id])
     return len(rows)
+
+
+class CarriedKey(Value):
+    """A key on its way to another installation."""
+
+    table: Table
+    id: UUID
+    wrapped_by: UUID | None  # another key of the tenant; None: the transfer key
+    wrapped: bytes | None  # None: it is destroyed
+    destroyed_at: datetime | None
+
+
+def pack_keys(
+    connection: psycopg.Connection[Any], tenant: UUID, masters: MasterKeys, transfer: MasterKeys
+) -> Iterator[CarriedKey]:
+    """A tenant's keys, of which those that a master key wraps are wrapped by the transfer key.
+
+    Read as the role that rotates keys. Raises `Unavailable` when a master key is not known here.
+    """
+    for table, query in PACKED.items():
+        for id, wrapped_by, master, wrapped, destroyed_at in connection.execute(query, [tenant]):
+            if wrapped is not None and wrapped_by is None:
+                wrapped = transfer.wrap(tenant, masters.unwrap(tenant, id, master, wrapped))
+            yield CarriedKey(table, id, wrapped_by, wrapped, destroyed_at)
+
+
+def unpack_keys(
+    connection: psycopg.Connection[Any],
+    tenant: UUID,
+    keys: Iterable[CarriedKey],
+    masters: MasterKeys,
+    transfer: MasterKeys,
+) -> None:
+    """Store keys that were packed elsewhere, under this installation's master key.
+
+    Raises `Unsound` when they were packed with another transfer key, or changed.
+    """
+    for it in keys:
+        master, wrapped = (masters.current if it.wrapped_by is None else None), it.wrapped
+        if wrapped is not None and it.wrapped_by is None:
+            key = transfer.unwrap(tenant, it.id, transfer.current, wrapped)
+            wrapped = masters.wrap(tenant, key)
+        row = {"tenant": tenant, "id": it.id, "wrapped_by": it.wrapped_by, "master": master}
+        connection.execute(
+            UNPACKED[it.table], {**row, "wrapped": wrapped, "destroyed_at": it.destroyed_at}
+        )

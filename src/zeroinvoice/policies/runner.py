@@ -40,6 +40,9 @@ TIDY = 3_600.0  # seconds between two removals of older ones
 LONGEST_REST = 10.0  # seconds a policy rests after tries that failed one after the other
 
 
+NAMES = (Letters.name, Shredding.name)
+
+
 class Policies:
     """Any number of processes may run it: for each policy, one of them acts at a time."""
 

@@ -19,6 +19,8 @@ TODAY = datetime.now(UTC).date()
 PATH = "/api/simulate"
 AS_JSON = {"content-type": "application/json"}
 
+NOBODY = UUID(int=4711)  # no id of anything
+
 
 def ago(days: int) -> str:
     return str(TODAY - timedelta(days))
@@ -318,8 +320,8 @@ def test_nothing_is_written(shop: Shop, house: Any, eventually: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "status", "code"),
     [
-        (without(uuid4()), 404, "not_found"),
-        (terms(net_days=14, client_id=str(uuid4())), 404, "not_found"),
+        (without(NOBODY), 404, "not_found"),
+        (terms(net_days=14, client_id=str(NOBODY)), 404, "not_found"),
         (terms(), 422, "terms_needed"),
         (terms(net_days=14, terms="net 14"), 422, "terms_needed"),
         (terms(net_days=1000), 422, "unknown_terms"),
@@ -434,7 +436,7 @@ def test_the_command_line_tells_the_same(shop: Shop, house: Any, tmp_path: Path)
         assert text in tables.stdout
     for words, tenant, why in (
         (("--until", "soon"), shop.office.tenant, "RFC 3339"),
-        ((), uuid4(), "no such workspace"),
+        ((), NOBODY, "no such workspace"),
     ):
         no = run(*words, tenant=tenant)
         assert (no.returncode, no.stdout) == (1, "")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from threading import BoundedSemaphore
 from uuid import UUID
@@ -23,6 +23,7 @@ from zeroinvoice.kernel.desk import LARGEST
 from zeroinvoice.kernel.facts import Fact
 from zeroinvoice.kernel.refusals import BadInput, Invalid, Missing, Throttled
 from zeroinvoice.kernel.value import Value
+from zeroinvoice.readside.reader import passed
 
 MOST_FACTS = 20_000  # that one request replays; of longer histories the command line does
 MOST_BY_HAND = 200_000  # that the command line replays, in about a gigabyte
@@ -81,7 +82,7 @@ def _told(asked: Simulate, read: Read, now: datetime, most: int) -> tuple[list[F
     if isinstance(until, int) and not 0 < until <= LAST:
         raise BadInput("A position is 1 or more.", pointer="/until")
     if isinstance(until, datetime):
-        until = _instant(until, now)
+        until = passed(until, now, "until", "/until")
     facts = read(until + LARGEST if isinstance(until, int) else LAST, most + LARGEST)
     facts = facts[: _end(facts, until)]
     if len(facts) > most:
@@ -107,22 +108,6 @@ def _end(facts: list[Fact], until: datetime | int) -> int:
     while end < len(facts) and facts[end].origin.request == last:
         end += 1
     return end
-
-
-def _instant(until: datetime, now: datetime) -> datetime:
-    if until.tzinfo is None:
-        raise BadInput("An instant must name its offset, such as Z.", pointer="/until")
-    try:
-        at = until.astimezone(UTC)
-    except OverflowError:
-        raise BadInput("An instant is of the years 1 to 9999.", pointer="/until") from None
-    if at > now:
-        raise BadInput(
-            "The instant is still to come; nothing is known of it yet.",
-            pointer="/until",
-            code="until_in_future",
-        )
-    return at
 
 
 # Routes

@@ -32,7 +32,7 @@ class Former(Value):
 
     def upcast(self) -> Event:
         """The same said in the words of today's class."""
-        raise NotImplementedError
+        raise AssertionError(f"{type(self).__name__} has no upcast")
 
 
 def topic_of(event: type[Event]) -> str:

@@ -468,14 +468,23 @@ def instant(text: str, now: datetime) -> datetime:
         at = datetime.fromisoformat(text.replace(" ", "+"))
     except ValueError:
         raise BadInput("as_of must be an RFC 3339 instant.", pointer="?as_of") from None
+    return passed(at, now, "as_of", "?as_of")
+
+
+def passed(at: datetime, now: datetime, name: str, pointer: str) -> datetime:
+    """An instant in UTC. Raises `BadInput` for one without its offset, or that is still to come."""
     if at.tzinfo is None:
-        raise BadInput("as_of must name its offset, such as Z.", pointer="?as_of")
+        raise BadInput(f"{name} must name its offset, such as Z.", pointer=pointer)
     try:
         at = at.astimezone(UTC)
     except OverflowError:
-        raise BadInput("as_of must be in the years 1 to 9999.", pointer="?as_of") from None
+        raise BadInput(f"{name} must be in the years 1 to 9999.", pointer=pointer) from None
     if at > now:
-        raise not_yet("as_of is still to come; nothing is known of it yet.")
+        raise BadInput(
+            f"{name} is still to come; nothing is known of it yet.",
+            pointer=pointer,
+            code=f"{name}_in_future",
+        )
     return at
 
 

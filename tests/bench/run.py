@@ -10,6 +10,7 @@ from pathlib import Path
 
 import growing  # noqa: F401 - registers its contests
 import measures  # noqa: F401 - as above
+import witness  # noqa: F401 - as above
 from cluster import cluster
 from contests import Bench, Contest, Sample, registry
 from report import Samples, comparison, contestants, document, machine, verdicts

@@ -187,3 +187,13 @@ def test_a_decimal_is_answered_with_exactly_its_currencys_digits(office: Any) ->
         line = {"description": "x", "unit_price": Decimal("10.5").__float__()}
         invoice = office.made("/api/invoices", {"client_id": client["id"], "line_items": [line]})
         assert invoice["total"] == shown
+
+
+@pytest.mark.parametrize("path", ["/api/clients", "/api/simulate"])
+def test_a_body_that_is_not_there_is_asked_for(office: Any, path: str) -> None:
+    """Not by the name that a handler has for it."""
+    answer = office.post(path)
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["errors"] == [
+        {"pointer": "", "code": "bad_input", "detail": "Send a body."}
+    ]

@@ -153,7 +153,7 @@ def framework(request: Request[Any, Any, Any], error: HTTPException) -> Response
     detail = error.detail or TITLES.get(status, "Error")
     if isinstance(error, ValidationException) and isinstance(error.extra, list):
         errors = [
-            FieldError(_pointer(item), "bad_input", str(item.get("message", "")))
+            FieldError(_pointer(item), "bad_input", _why(item))
             for item in error.extra
             if isinstance(item, dict)
         ]
@@ -167,7 +167,14 @@ def framework(request: Request[Any, Any, Any], error: HTTPException) -> Response
 
 def _pointer(item: dict[str, Any]) -> str:
     key = str(item.get("key", ""))
+    if key == "data":  # how handlers call the body
+        return ""
     return f"?{key}" if item.get("source") == "query" else f"/{key}" if key else ""
+
+
+def _why(item: dict[str, Any]) -> str:
+    why = str(item.get("message", ""))
+    return "Send a body." if why == "'data'" else why  # all the framework says of one that lacks
 
 
 def fault(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

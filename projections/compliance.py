@@ -33,6 +33,7 @@ from zeroinvoice.http.reading import Reading, RequestReader, check_day
 from zeroinvoice.http.routes import get
 from zeroinvoice.journal.heads import Signer, is_signed
 from zeroinvoice.kernel.clock import zone
+from zeroinvoice.kernel.facts import Erasure
 from zeroinvoice.kernel.refusals import BadInput, Invalid, Unavailable
 from zeroinvoice.kernel.value import Value
 from zeroinvoice.readside.reader import Reader
@@ -40,10 +41,10 @@ from zeroinvoice.readside.reader import Reader
 FORMAT = "zeroinvoice-compliance-1"
 LASTS = timedelta(days=30)  # the period unless one is asked for, today included
 STOPPED = "SELECT name FROM checkpoints WHERE error IS NOT NULL ORDER BY name"
-# A bank account that is removed takes the key of its number with it.
+# A bank account that is removed takes the key of its number with it; a client, all of theirs.
 ERASURES = (
     BankAccountRemoved.__name__,
-    *(event.__name__ for event in EVENTS if event.__name__.endswith("Erased")),
+    *(event.__name__ for event in EVENTS if issubclass(event, Erasure)),
 )
 
 it = audit.c

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 import projections
+from zeroinvoice.gateways.sealing import MasterKeys
 from zeroinvoice.journal.application import Journal
 from zeroinvoice.journal.schema import WORK_ROLE, conninfo
 from zeroinvoice.readside.comparison import Difference, compare
@@ -38,7 +39,8 @@ def work(filled: Any) -> Iterator[psycopg.Connection[Any]]:
 
 
 def found(house: Any, work: psycopg.Connection[Any]) -> list[Difference]:
-    journal = Journal.at(house.database_url, size=1)
+    masters = MasterKeys(house.settings.master_keys)
+    journal = Journal.at(house.database_url, masters, size=1)
     try:
         every = [compare(work, it, journal) for it in projections.projectors]
         return [difference for it in every for difference in it.differences]

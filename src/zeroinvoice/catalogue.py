@@ -4,6 +4,8 @@ import inspect
 import typing
 from typing import Any
 
+import msgspec
+
 from zeroinvoice.domain import KINDS
 from zeroinvoice.kernel.facts import Event, events_of
 
@@ -27,7 +29,8 @@ def catalogue() -> str:
 def _event(event: type[Event]) -> str:
     own = event.__dict__.get("__doc__")
     says = f" {' '.join(inspect.cleandoc(own).split())}" if own else ""
-    fields = typing.get_type_hints(event)
+    hints = typing.get_type_hints(event)
+    fields = {it.name: hints[it.name] for it in msgspec.structs.fields(event)}
     rows = [f"  - `{name}`: {_shown(kind)}\n" for name, kind in fields.items()]
     return f"\n- **{event.__name__}**{':' if says else ''}{says}\n{''.join(rows)}"
 

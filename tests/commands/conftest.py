@@ -405,13 +405,14 @@ class Pair:
         return list(self.get(f"/api/customers/{client_id}/credits")["items"])
 
     def everything(self) -> list[Any]:
-        """What is shown of both clients, but for when and how often they were changed."""
+        """What is shown of both clients, but for when, how often and up to which fact."""
         seen: list[Any] = []
         for id in (self.keep, self.gone):
             client = self.get(f"/api/clients/{id}")
             seen.append({k: v for k, v in client.items() if k not in ("version", "updated_at")})
             seen += [self.invoices(id), self.payments(id), self.credits(id)]
-            seen.append(self.get(f"/api/clients/{id}/analytics"))
+            figures = self.get(f"/api/clients/{id}/analytics")
+            seen.append({name: it for name, it in figures.items() if name != "position"})
             seen += [self.shop.available(id), self.shop.owed(id)]
         return seen
 

@@ -40,7 +40,8 @@ def test_without_a_reason_nothing_is_cancelled_credited_or_refunded(strict: Any)
     paid = strict.paid(amount="40.00", client_id=client_id)
     given = because(strict, "given").credited(client_id, amount="5.00")
     del strict.office.http.headers["X-Reason"]
-    before = strict.office.get("/api/audit/logs?limit=1").json()["items"][0]["seq"]
+    for _ in range(2):  # the first look is an entry itself
+        before = strict.office.get("/api/audit/logs?limit=1").json()["items"][0]["seq"]
     answers = {
         "cancel": [
             strict.move(invoice_id, status="cancelled"),

@@ -25,6 +25,7 @@ from projections.activity_wording import (
     spoken,
 )
 from zeroinvoice.domain import KIND_OF
+from zeroinvoice.gateways.sealing import MasterKeys
 from zeroinvoice.journal.application import Journal
 from zeroinvoice.journal.schema import WORK_ROLE, conninfo
 from zeroinvoice.kernel.money import Money
@@ -135,7 +136,7 @@ def test_a_rebuild_gives_the_very_same_feed(
     assert all(live.values())
     house.worker.stop()
     work = conninfo(house.database_url, WORK_ROLE, application="test")
-    journal = Journal.at(work)
+    journal = Journal.at(work, MasterKeys(house.settings.master_keys))
     try:
         with psycopg.connect(work, autocommit=True) as connection:
             rebuild(connection, (projector,), journal)

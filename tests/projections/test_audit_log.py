@@ -75,13 +75,15 @@ def admitted(office: Any, role: str) -> Any:
 
 
 def test_a_text_is_searched_for_with_every_filter(office: Any, client_id: str) -> None:
-    """A25-3: the search is the log with a text that must be there."""
-    invoice = drafted(office, client_id, notes="For the moonlight tour")
+    """A25-3: the search is the log with a text that must be there, and says nothing of clients."""
+    lines = [{"description": "A moonlight tour", "unit_price": "10.00"}]
+    invoice = drafted(office, client_id, notes="For Zephyrine", line_items=lines)
     drafted(office, client_id)
     found = got(office, "/api/audit/search", q="moonlight")["items"]
     assert [it["resource"]["id"] for it in found] == [invoice]
     none = got(office, "/api/audit/search", q="moonlight", action="InvoiceSent")["items"]
     assert none == []
+    assert got(office, "/api/audit/search", q="Zephyrine")["items"] == []
     assert office.get("/api/audit/search").status_code == 400
     assert office.get("/api/audit/search", params={"q": ""}).status_code == 400
 

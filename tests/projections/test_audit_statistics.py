@@ -73,7 +73,8 @@ def test_filters_hold_for_every_figure(office: Any) -> None:
     assert statistics(office, resource_id=client)["total"] == 2
     assert statistics(office, actor="system")["total"] == 0
     assert statistics(office, ip="10.0.0.1")["total"] == 0
-    assert statistics(office, q="acme", action="ClientAdded")["total"] == 1
+    assert statistics(office, q="revised", resource_id=client)["total"] == 1
+    assert statistics(office, q="acme", action="ClientAdded")["total"] == 0  # nothing of clients
 
 
 def test_days_are_those_of_the_workspace(house: Any) -> None:

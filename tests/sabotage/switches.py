@@ -39,10 +39,10 @@ Patch = Callable[[Any, str, Any], None]  # where, which name, what stands there 
 def order_by_nobody(patch: Patch) -> None:
     """S1: positions are given without the order lock, and gaps are not refused."""
     lock = f"PERFORM pg_advisory_xact_lock({schema.ORDER_LOCK});"
-    gap = "IF first <> before + 1 OR last <> before + many THEN"
+    gap = "IF upto <> before + many + away OR"
     assert lock in schema.TRIGGERS
     assert gap in schema.TRIGGERS
-    disarmed = schema.TRIGGERS.replace(lock, "").replace(gap, "IF false THEN")
+    disarmed = schema.TRIGGERS.replace(lock, "").replace(gap, "IF false AND")
     patch(schema, "TRIGGERS", disarmed)
 
 

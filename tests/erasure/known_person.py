@@ -1,6 +1,7 @@
 """A client of whom something is written wherever something can be, and where all of it may lie."""
 
 import io
+import time
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -19,6 +20,10 @@ from zeroinvoice.kernel.ids import new_id
 from zeroinvoice.readside.projector import rebuild
 from zeroinvoice.readside.tables import schema_name
 
+BEHIND = (
+    "SELECT name FROM checkpoints WHERE name NOT LIKE 'policy:%'"
+    " AND position < (SELECT max(position) FROM facts)"
+)
 YEARS = timedelta(days=11 * 366)  # after which nothing needs to be kept
 
 CANARIES = {
@@ -196,9 +201,13 @@ def exported(url: str) -> bytes:
 
 
 def read_models(house: Any) -> dict[str, list[Any]]:
-    """Every row of every read model, as the database holds it."""
+    """Every row of every read model, as the database holds it once all facts are in."""
     found: dict[str, list[Any]] = {}
-    with psycopg.connect(house.database_url) as connection:
+    with psycopg.connect(house.database_url, autocommit=True) as connection:
+        until = time.monotonic() + 10
+        while connection.execute(BEHIND).fetchall():
+            assert time.monotonic() < until, "the read models do not reach the head"
+            time.sleep(0.02)
         served = dict(connection.execute("SELECT name, generation FROM checkpoints").fetchall())
         for it in projections.projectors:
             for table in it.tables:

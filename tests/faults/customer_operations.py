@@ -9,7 +9,6 @@ from documents import (
     client_and_sent,
     credit,
     credit_and_sent,
-    forgettable,
     new_client,
     new_client_of_a_confirmed_user,
     paid,
@@ -18,7 +17,6 @@ from documents import (
 from operation import Operation, Sent
 from records import Records
 
-from zeroinvoice.domain.client import Client
 from zeroinvoice.domain.credit import Credit
 from zeroinvoice.domain.invoice import Invoice
 from zeroinvoice.domain.payment import Payment
@@ -140,13 +138,6 @@ CUSTOMERS = (
         ),
         needs=sent_to_generous,
         holds=lambda records, it: not records.state(Invoice, it.need).balance_due,
-    ),
-    Operation(
-        "erase a client",
-        lambda client, mark: ("POST", f"/api/clients/{client}/erase", {"confirm_name": "Zoe"}),
-        ("ClientErasureStarted", "ContactsErased", "ClientErased"),  # in as many commands
-        needs=forgettable,
-        holds=lambda records, it: records.state(Client, it.need).erased,
     ),
     Operation(
         "spend more than is left",

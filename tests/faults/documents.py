@@ -9,7 +9,6 @@ from zeroinvoice.domain import billing, collecting, crediting, merging
 from zeroinvoice.domain.billing import DraftInvoice, LineWritten
 from zeroinvoice.domain.client import Client, PaymentSettings, Profile
 from zeroinvoice.domain.collecting import RecordPayment
-from zeroinvoice.domain.contact_book import Person, opened
 from zeroinvoice.domain.crediting import ApplyCredit, IssueCredit
 from zeroinvoice.domain.merging import MergeClients
 from zeroinvoice.domain.session import Session
@@ -87,15 +86,6 @@ def applied(desk: Desk, office: Office) -> tuple[UUID, UUID, UUID]:
 def client_and_sent(desk: Desk, office: Office) -> tuple[UUID, UUID]:
     client = office.a_client()
     return client, sent(desk, office, client)
-
-
-def forgettable(desk: Desk, office: Office) -> UUID:
-    """A client who was never billed, and somebody to write to."""
-    client = desk.new(Client)
-    desk.record(client, client.add(Profile("Zoe", "USD", email="zoe@example.com")))
-    book, _ = opened(desk, client.id)
-    desk.record(book, book.add(client.id, desk.new_id(), Person(first_name="Zoe"), primary=True))
-    return client.id
 
 
 def two_clients(desk: Desk, office: Office) -> tuple[UUID, UUID]:

@@ -1,5 +1,6 @@
 """The command line. Every command imports what it needs when it runs, so that all start quickly."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from zeroinvoice.cli.read_models import projections_group
 from zeroinvoice.cli.surroundings import child, read_settings
 from zeroinvoice.cli.vault import vault_group
 from zeroinvoice.cli.workspaces import workspace_group
+
+BEHIND = 5  # by how much projector workers give way to who answers requests (nice, POSIX)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -74,6 +77,7 @@ def work() -> None:
     from zeroinvoice.worker import Worker
 
     settings, url = child()
+    os.nice(BEHIND)
     worker = Worker(url, projections.projectors, MasterKeys(settings.master_keys))
     until_told(worker.run, worker.stop)
 

@@ -34,6 +34,7 @@ from zeroinvoice.kernel.ids import new_id
 from zeroinvoice.readside import projector
 from zeroinvoice.settings import Settings
 
+MASTER = secrets.token_hex(32)  # of every service, since two may serve one database
 SENT = b'{"status":"sent"}'
 PROGRAM = [sys.executable, "-P", "-m", "zeroinvoice"]
 LOWERED = [sys.executable, str(Path(__file__).with_name("lowered.py"))]
@@ -94,6 +95,7 @@ def service(
             "PORT": str(port),
             "ZEROINVOICE_DATA": folder,
             "ZEROINVOICE_SECRET": secret,
+            "ZEROINVOICE_MASTER_KEY": MASTER,
             "ACCESS_TOKEN_MINUTES": "15",
             "LOWERED": without,
             # Limits are looked at as ever; one address that drives everything reaches none.

@@ -6,6 +6,8 @@ from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
 
+import psycopg
+
 from zeroinvoice.domain.account import AccountCredited, AccountDebited
 from zeroinvoice.domain.client import Client
 from zeroinvoice.domain.credited import InvoiceCredited, InvoiceCreditReversed
@@ -23,10 +25,16 @@ from zeroinvoice.domain.paid import (
 from zeroinvoice.domain.series import NumberTaken
 from zeroinvoice.gateways.sealing import MasterKeys
 from zeroinvoice.journal.application import Journal
+from zeroinvoice.journal.recorder import HEAD
+from zeroinvoice.journal.snapshots import code, resumed
 from zeroinvoice.kernel.facts import Fact, State
 
 S = TypeVar("S", bound=State[Any])
 PAGE = 5_000  # facts read at a time
+WRITTEN = (
+    "SELECT position, tenant_id, stream, version, kind, state FROM snapshots"
+    " WHERE position > %s AND position <= %s AND code = %s"
+)
 
 # What each event does to what is due on its invoice. An area with a leg of its own adds it here.
 DUE: dict[type, Callable[[Any], Decimal]] = {
@@ -45,6 +53,7 @@ class Records:
         self.position = 0
         self.marked: defaultdict[str, Counter[str]] = defaultdict(Counter)  # topics by reason
         self.states: dict[UUID, State[Any]] = {}
+        self.written: dict[tuple[UUID, int], Any] = {}  # snapshots ahead, by stream and version
         self.payable: dict[UUID, Decimal] = {}  # by invoice
         self.moved: defaultdict[UUID, Decimal] = defaultdict(Decimal)  # on it, by its legs
         self.given_up: defaultdict[UUID, Decimal] = defaultdict(Decimal)  # by write-off
@@ -54,13 +63,18 @@ class Records:
 
     def read(self, url: str, masters: MasterKeys | None = None) -> "Records":
         """Without master keys nobody is named in them."""
+        with psycopg.connect(url) as connection:
+            (head,) = connection.execute(HEAD).fetchone() or (0,)
+            found = connection.execute(WRITTEN, [self.position, head, code()]).fetchall()
+        self.written = {(it[2], it[3]): it for it in found}
         journal = Journal.at(url, masters, size=1)
         try:
-            while facts := journal.facts_since(self.position, PAGE):
-                for fact in facts:
+            while self.position < head:
+                for fact in journal.facts_since(self.position, min(PAGE, head - self.position)):
                     self._take(fact)
         finally:
             journal.close()
+        assert not self.written, f"snapshots of what never was: {list(self.written)}"
         return self
 
     def state(self, kind: type[S], id: UUID) -> S:
@@ -77,7 +91,9 @@ class Records:
         assert fact.version == before.version + 1, f"{fact.stream} skips to {fact.version}"
         assert before.changed_at is None or before.changed_at <= fact.at, "time runs backwards"
         self.position = fact.position
-        self.states[fact.stream] = before.told(fact.event, fact.at)
+        self.states[fact.stream] = state = before.told(fact.event, fact.at)
+        if (written := self.written.pop((fact.stream, fact.version), None)) is not None:
+            assert resumed(written) == state, f"a wrong snapshot of {state}"
         if fact.origin.reason:
             self.marked[fact.origin.reason][type(fact.event).__name__] += 1
         self._add(fact)

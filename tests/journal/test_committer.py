@@ -214,13 +214,18 @@ class LosesAnswers(MemoryStore):
     losses: list[str]
 
     def commit(
-        self, rows: Sequence[Row], answers: Sequence[Answer], at: datetime, keys: Held
+        self,
+        rows: Sequence[Row],
+        answers: Sequence[Answer],
+        at: datetime,
+        keys: Held,
+        snapshots: Sequence[Row],
     ) -> None:
         loss = self.losses.pop(0) if self.losses else ""
         if loss == "before":
             self._lock.release()
             raise Ambiguous("lost before it was stored")
-        super().commit(rows, answers, at, keys)
+        super().commit(rows, answers, at, keys, snapshots)
         if loss == "after":
             raise Ambiguous("lost after it was stored")
 

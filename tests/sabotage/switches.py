@@ -83,11 +83,11 @@ def key_apart(patch: Patch) -> None:
     def commit(self: _Batch) -> None:
         store = self._committer._store
         if self.rows:
-            store.commit(self.rows, [], self._at, self.sealer.keys)
+            store.commit(self.rows, [], self._at, self.sealer.keys, ())
             if self._new_answers:
                 store.begin(NOTHING, {}, (), 0)
         if self._new_answers:
-            store.commit([], self._new_answers, self._at, Held({}))
+            store.commit([], self._new_answers, self._at, Held({}), ())
         elif not self.rows:
             store.rollback()
 

@@ -6,11 +6,13 @@ from datetime import datetime
 from uuid import UUID
 
 from tests.simulation.chance import Chance, Crashed
-from zeroinvoice.journal.memory import shortest
+from zeroinvoice.journal.memory import after, latest, shortest
 from zeroinvoice.journal.recorder import MemoryFactRecorder, Row
 from zeroinvoice.journal.store import Ambiguous, Answer, Loaded, Lost, Opening, Rejected
 from zeroinvoice.journal.subjects import Held, Subject, Wrapped
 from zeroinvoice.kernel.desk import Place
+
+Batch = tuple[Sequence[Row], Sequence[Answer], Sequence[Row]]  # facts, answers, snapshots
 
 
 class Database:
@@ -26,7 +28,7 @@ class Database:
         self._of_stream: dict[UUID, list[Row]] = defaultdict(list)
         self._last: dict[UUID, bytes] = {}
         self._holder: Session | None = None
-        self._under_way: tuple[Sequence[Row], Sequence[Answer]] | None = None
+        self._under_way: Batch | None = None
         self._refusing = 0  # statements that do not reach it any more
 
     def reached(self) -> None:
@@ -56,16 +58,16 @@ class Database:
         if self._holder is session:
             self._holder = None
 
-    def leave(self, session: "Session", rows: Sequence[Row], answers: Sequence[Answer]) -> None:
+    def leave(self, session: "Session", batch: Batch) -> None:
         """The client is gone, but the server has not noticed: it may commit, or not."""
         self.unlock(session)
-        self._under_way = (rows, answers)
+        self._under_way = batch
 
-    def store(self, session: "Session", rows: Sequence[Row], answers: Sequence[Answer]) -> None:
+    def store(self, session: "Session", batch: Batch) -> None:
         if self._holder is not session:
             self._refuse("a batch was written without the order lock")
-        self._check(rows, answers)
-        self._append(rows, answers)
+        self._check(*batch[:2])
+        self._append(*batch)
         self._holder = None
 
     def of_streams(self, streams: Sequence[Place], position: int) -> list[Row]:
@@ -77,15 +79,24 @@ class Database:
         ]
         return sorted(rows, key=lambda row: row[0])
 
+    def loaded(self, streams: Mapping[Place, int], most: int) -> Loaded:
+        """What is to be read of some streams: snapshots, and the facts after each."""
+        snapshots, known = latest(self.recorder.snapshots, streams, len(self.rows))
+        found = shortest(self.of_streams(list(streams), len(self.rows)), known, most)
+        return Loaded([*snapshots, *found.rows], found.beyond)
+
+    def as_of(self, streams: Sequence[Place], position: int) -> list[Row]:
+        snapshots, known = latest(self.recorder.snapshots, dict.fromkeys(streams, 0), position)
+        return [*snapshots, *after(self.of_streams(streams, position), known)]
+
     def heads(self, tenants: Sequence[UUID]) -> dict[UUID, bytes]:
         return {tenant: self._last[tenant] for tenant in tenants if tenant in self._last}
 
     def _settle(self) -> None:
         if self._under_way is not None:
-            rows, answers = self._under_way
-            self._under_way = None
+            batch, self._under_way = self._under_way, None
             if self._chance.rng.random() < 0.5:
-                self._append(rows, answers)
+                self._append(*batch)
 
     def _check(self, rows: Sequence[Row], answers: Sequence[Answer]) -> None:
         """What triggers and unique indexes check."""
@@ -103,12 +114,15 @@ class Database:
         self._holder = None
         raise Rejected(why)
 
-    def _append(self, rows: Sequence[Row], answers: Sequence[Answer]) -> None:
+    def _append(
+        self, rows: Sequence[Row], answers: Sequence[Answer], snapshots: Sequence[Row]
+    ) -> None:
         for row in rows:
             self.rows.append(row)
             self._of_stream[row[2]].append(row)
             self._last[row[1]] = row[6]
         self.answers.update({answer.key: answer for answer in answers})
+        self.recorder.snapshots += snapshots
 
 
 class Session:
@@ -132,14 +146,13 @@ class Session:
         return Opening(
             position,
             None if position - after > self.tail else home.rows[after:],
-            shortest(home.of_streams(list(streams), position), streams, most),
+            home.loaded(streams, most),
             [home.answers[key] for key in keys if key in home.answers],
         )
 
     def load(self, streams: Mapping[Place, int], most: int) -> Loaded:
         self._read()
-        rows = self._database.of_streams(list(streams), len(self._database.rows))
-        return shortest(rows, streams, most)
+        return self._database.loaded(streams, most)
 
     def newer(self, place: Place, version: int, most: int) -> list[Row]:
         self._interlude()
@@ -157,15 +170,21 @@ class Session:
         return {}  # nothing is sealed here: there are no master keys
 
     def commit(
-        self, rows: Sequence[Row], answers: Sequence[Answer], at: datetime, keys: Held
+        self,
+        rows: Sequence[Row],
+        answers: Sequence[Answer],
+        at: datetime,
+        keys: Held,
+        snapshots: Sequence[Row],
     ) -> None:
+        batch = (rows, answers, snapshots)
         home = self._database
         self._die("crash before")
         if self._chance.strikes("lost before"):
             home.unlock(self)
             raise Ambiguous("lost before it was stored")
         if self._chance.strikes("under way"):
-            home.leave(self, rows, answers)
+            home.leave(self, batch)
             self._die("crash after")
             raise Ambiguous("lost while it was being stored")
         if self._chance.strikes("stopped"):
@@ -175,7 +194,7 @@ class Session:
         if self._chance.strikes("refused"):
             home.unlock(self)
             raise Rejected("the database refuses the batch")
-        home.store(self, rows, answers)
+        home.store(self, batch)
         self._die("crash after")
         if self._chance.strikes("lost after"):
             raise Ambiguous("lost after it was stored")
@@ -186,7 +205,7 @@ class Session:
     def as_of(self, streams: Sequence[Place], position: int) -> list[Row]:
         self._interlude()
         self._read()
-        return self._database.of_streams(streams, position)
+        return self._database.as_of(streams, position)
 
     def hash_at(self, position: int) -> bytes | None:
         self._read()

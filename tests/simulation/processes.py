@@ -14,6 +14,7 @@ from tests.simulation.tables import Connection, Line, ReadDatabase
 from zeroinvoice.journal.application import Journal
 from zeroinvoice.journal.committer import PIECE, Committer
 from zeroinvoice.journal.mapper import FactMapper
+from zeroinvoice.journal.snapshots import EVERY
 from zeroinvoice.kernel.facts import Fact
 from zeroinvoice.kernel.refusals import Unavailable
 from zeroinvoice.policies.policy import Action, Look
@@ -36,6 +37,7 @@ class Api:
         time: Time,
         interlude: Interlude,
         piece: int = PIECE,
+        every: int = EVERY,
     ) -> None:
         self.name = name
         self.clock = ProcessClock(time)
@@ -46,6 +48,7 @@ class Api:
         self._chance = chance
         self._interlude = interlude
         self._piece = piece
+        self._every = every
         self._start()
 
     def _start(self) -> None:
@@ -57,6 +60,7 @@ class Api:
             ids=chance.id,
             stopwatch=Waiting(interlude),
             piece=self._piece,
+            every=self._every,
         )
 
     def work(self) -> list[Request]:

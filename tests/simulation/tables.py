@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from tests.simulation.chance import Chance, Crashed
 from tests.simulation.database import Database
+from zeroinvoice.journal.recorder import NEWEST
 from zeroinvoice.readside.tables import metadata
 
 GONE: Any = object()  # a key that is not there
@@ -36,7 +37,7 @@ STATEMENTS = {
     "schemas": r"SELECT nspname FROM pg_namespace",
     "drop": r'DROP SCHEMA IF EXISTS "(\w+)"',
     "since": r"SELECT f\.position, .* FROM facts f .* WHERE f\.position > %s",
-    "newer": r"SELECT f\.position, .* JOIN facts f",
+    "folded": r"WITH known AS .* JOIN facts f",
     "select": r'SELECT .* FROM "(\w+)"\."(\w+)" WHERE ',
     "delete": r'DELETE FROM "(\w+)"\."(\w+)" WHERE ',
     "insert": r'INSERT INTO "(\w+)"\."(\w+)" ',
@@ -312,10 +313,9 @@ class Connection:
         position, limit = params
         return Cursor(self._journal.rows[position : position + limit])
 
-    def _newer(self, params: Sequence[Any]) -> Cursor:
-        tenants, streams, _ = params
-        places = list(zip(tenants, streams, strict=True))
-        return Cursor(self._journal.of_streams(places, len(self._journal.rows)))
+    def _folded(self, params: Sequence[Any]) -> Cursor:
+        tenants, streams, *_ = params
+        return Cursor(self._journal.as_of(list(zip(tenants, streams, strict=True)), NEWEST))
 
 
 class Copy:

@@ -19,13 +19,15 @@ from tests.simulation.tables import Connection, ReadDatabase, Table, checkpoint
 from tests.simulation.truth import Truth
 from zeroinvoice.journal.application import Journal
 from zeroinvoice.journal.committer import PIECE
-from zeroinvoice.kernel.facts import Fact
+from zeroinvoice.journal.snapshots import EVERY, resumed
+from zeroinvoice.kernel.facts import Fact, folded
 from zeroinvoice.readside.projector import Projector, rebuild
 from zeroinvoice.readside.rows import Halted
 from zeroinvoice.readside.tables import schema_name
 
 STEPS = 300
 MOST = 1_000  # steps in which everything must come to rest once no fault strikes
+SNAPSHOTS = (2, 5, EVERY)  # facts of a stream between two of them, a history one of these
 MAPPER = Journal().facts_mapper
 
 
@@ -45,14 +47,16 @@ class World:
         self._intent_of: dict[UUID, Intent] = {}  # by request
         self._ended: set[Request] = set()  # by a crash
         self._nested = False
+        self._compared = 0  # snapshots with the facts they stand for
         self._checked = 0  # letters known to be due and sent
         chance, interlude = self.chance, self.interlude
         self.journal = Journal(self.database.recorder)
         self.projectors = tuple(self._poisonable(it) for it in projections.projectors)
         for it in self.projectors:
             self.reads.checkpoints[it.name] = checkpoint(it.version)
+        every = SNAPSHOTS[seed % len(SNAPSHOTS)]
         self.apis = [
-            Api(f"api {n}", self.database, MAPPER, chance, self.time, interlude, piece)
+            Api(f"api {n}", self.database, MAPPER, chance, self.time, interlude, piece, every)
             for n in (1, 2, 3)
         ]
         self.workers = [
@@ -222,6 +226,16 @@ class World:
             if name in self.poisoned:
                 assert row["position"] < self.poisoned[name], f"{name} skipped what it cannot bear"
         self._check_letters()
+        self._check_snapshots()
+
+    def _check_snapshots(self) -> None:
+        """What was written down of a stream is what its facts add up to."""
+        snapshots = self.database.recorder.snapshots
+        for row in snapshots[self._compared :]:
+            kept = resumed(row)
+            told = (it for it in self.truth.facts if it.stream == row[2] and it.version <= row[3])
+            assert folded(type(kept), row[2], told) == kept, f"a wrong snapshot of {kept}"
+        self._compared = len(snapshots)
 
     def _hear(self) -> None:
         waiting = []

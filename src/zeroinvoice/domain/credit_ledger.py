@@ -1,5 +1,6 @@
 """A client's credit ledger: what is left of each of their credits, oldest first, at any moment."""
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from datetime import date
 from typing import Self, assert_never
@@ -48,10 +49,15 @@ class CreditLedger(State[CreditEntered]):
     def evolve(self, event: CreditEntered) -> Self:
         match event:
             case CreditEntered(credit_id=credit_id, left=left, expires_on=expires_on):
-                held = [it for it in self.held if it.credit_id != credit_id]
-                if left:
-                    held.append(Held(credit_id, left, expires_on))
-                return self.but(held=tuple(sorted(held, key=_turn)))
+                it = Held(
+                    credit_id, left, expires_on
+                )  # its last day never changes, so nor its turn
+                at = bisect_left(self.held, _turn(it), key=_turn)
+                if at < len(self.held) and self.held[at].credit_id == credit_id:
+                    rest = self.held[at + 1 :]
+                else:
+                    rest = self.held[at:]
+                return self.but(held=(*self.held[:at], *((it,) if left else ()), *rest))
             case _:
                 assert_never(event)
 

@@ -6,18 +6,21 @@ from typing import Any
 from uuid import UUID
 
 from zeroinvoice.journal.mapper import FactMapper, Unreadable
-from zeroinvoice.journal.recorder import Row
+from zeroinvoice.journal.recorder import NEWEST, Row
+from zeroinvoice.journal.snapshots import is_snapshot, resumed
 from zeroinvoice.journal.subjects import CACHED as CACHED_KEYS
 from zeroinvoice.journal.subjects import Held, Subject, Wrapped
 from zeroinvoice.kernel.desk import Place
 from zeroinvoice.kernel.facts import State
 
 CACHED = 50_000  # states kept in memory
-NOTHING = 2**62  # a position no journal reaches: there is no tail to catch up on
+NOTHING = NEWEST  # a position after which there is no tail to catch up on
 
 
 def evolved(mapper: FactMapper, state: State[Any], row: Row) -> State[Any]:
-    """The state one row later, which must be its stream's next."""
+    """The state one row later, which must be its stream's next, or what stands for all before."""
+    if is_snapshot(row):
+        return resumed(row)
     fact = mapper.read(row)
     assert fact.version == state.version + 1, f"{fact.stream} skips to {fact.version}"
     return state.told(fact.event, fact.at)

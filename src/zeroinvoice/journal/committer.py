@@ -17,6 +17,7 @@ from zeroinvoice.journal.mapper import GENESIS, FactMapper, Unreadable, link
 from zeroinvoice.journal.outcome import KEPT, Outcome, away
 from zeroinvoice.journal.recorder import Row
 from zeroinvoice.journal.sealed import Sealer
+from zeroinvoice.journal.snapshots import EVERY, due
 from zeroinvoice.journal.store import Ambiguous, Answer, Loaded, Lost, Rejected, Store
 from zeroinvoice.kernel.clock import Clock, Stopwatch
 from zeroinvoice.kernel.desk import Desk, Place, Wanted
@@ -104,6 +105,7 @@ class Committer:
         ids: Callable[[], UUID] = new_id,
         stopwatch: Stopwatch = Stopwatch(),
         piece: int = PIECE,
+        every: int = EVERY,
     ) -> None:
         self._store = store
         self._mapper = mapper
@@ -111,6 +113,7 @@ class Committer:
         self._ids = ids
         self._stopwatch = stopwatch
         self._piece = piece
+        self._every = every  # facts of a stream its state is written down
         self._queue: list[Command] = []
         self._running: list[Command] = []
         self._aside: list[tuple[Place, Command]] = []  # each with the long stream it waits for
@@ -252,6 +255,7 @@ class Committer:
             self._cache.keep(batch.position, batch.states, batch.hashes, batch.sealer.keys)
             self._cache.drop(batch.sealer.covered)
             self._long.taken((*batch.states, *batch.unreadable))
+            self._long.bare -= batch.snapshots.keys()
             break
         self._aside = [*self._aside, *batch.aside]
         # Answers are looked up later, in the event loop: who is set aside must not be among these.
@@ -335,6 +339,7 @@ class _Batch:
         self.sealer = Sealer(committer._mapper, committer._store, self._cache.keys)
         self.position = 0
         self.rows: list[Row] = []
+        self.snapshots: dict[Place, Row] = {}
         self.answers: dict[bytes, Answer] = {}  # by scope, found or made
         self.again: list[Command] = []  # to be answered from an earlier outcome
         self.aside: list[tuple[Place, Command]] = []  # to be decided when a long stream is read
@@ -366,8 +371,6 @@ class _Batch:
         """Add to what is known of some streams the rest; those that are too long are set aside."""
         self._left -= len(loaded.rows)
         self.sealer.learn(loaded.rows)
-        for place in loaded.beyond:
-            self._long.begin(place, wanted.pop(place))
         for row in loaded.rows:
             place = (row[1], row[2])
             if place in wanted:
@@ -376,6 +379,9 @@ class _Batch:
                 except Unreadable as newer:
                     self.unreadable[place] = newer
                     del wanted[place]
+        for place in loaded.beyond:
+            if place in wanted:
+                self._long.begin(place, wanted.pop(place))
         self.states.update(wanted)
 
     def _look(self, kind: type[State[Any]], place: Place) -> State[Any]:
@@ -471,12 +477,15 @@ class _Batch:
             digest = link(self.hashes[fact.tenant], *where, state)
             self.hashes[fact.tenant] = digest
             self.rows.append((*where, state.decode(), digest, subject, None, None))
+        every, bare = self._committer._every, self._long.bare
+        self.snapshots = due(facts, self.states, self.position, every, bare)
 
     def commit(self) -> None:
         """Store it all, or give the lock back when there is nothing to store."""
         store = self._committer._store
         if self.rows or self._new_answers:
-            store.commit(self.rows, self._new_answers, self._at, self.sealer.keys)
+            kept = list(self.snapshots.values())
+            store.commit(self.rows, self._new_answers, self._at, self.sealer.keys, kept)
         else:
             store.rollback()
 

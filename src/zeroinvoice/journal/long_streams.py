@@ -22,12 +22,15 @@ class LongStreams:
         self._mapper = mapper
         self.reading: OrderedDict[Place, State[Any]] = OrderedDict()  # next piece first
         self.starts: dict[Place, State[Any]] = {}  # the next batch takes them over
+        self.bare: set[Place] = set()  # those of which there was no snapshot
         self.broken: dict[Place, Exception] = {}  # why a stream cannot be folded, once and for all
 
     def begin(self, place: Place, state: State[Any]) -> None:
         """Read a stream from what is known of it."""
         self.starts.pop(place, None)
         self.reading[place] = state
+        if state.version == 0:
+            self.bare.add(place)
 
     def taken(self, places: Iterable[Place]) -> None:
         """These are in the cache now, or are not wanted any more."""

@@ -2,14 +2,14 @@
 
 import threading
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from eventsourcing.persistence import IntegrityError
 
 from zeroinvoice.journal.mapper import StoredFact
-from zeroinvoice.journal.recorder import MemoryFactRecorder, Row
+from zeroinvoice.journal.recorder import NEWEST, MemoryFactRecorder, Row
 from zeroinvoice.journal.store import Answer, Loaded, Opening, Rejected
 from zeroinvoice.journal.subjects import DESTROYED, Held, Subject, Wrapped
 from zeroinvoice.kernel.desk import Place
@@ -35,7 +35,10 @@ class MemoryStore:
         )
 
     def load(self, streams: Mapping[Place, int], most: int) -> Loaded:
-        return shortest(self.as_of(list(streams), len(self._recorder.rows)), streams, most)
+        snapshots, known = latest(self._recorder.snapshots, streams, NEWEST)
+        rows = self._rows_of(known, len(self._recorder.rows))
+        loaded = shortest(rows, known, most)
+        return Loaded([*snapshots, *loaded.rows], loaded.beyond)
 
     def heads(self, tenants: Sequence[UUID]) -> dict[UUID, bytes]:
         known = self._recorder.hashes
@@ -46,12 +49,18 @@ class MemoryStore:
         return {subject: known[subject] for subject in subjects if subject in known}
 
     def commit(
-        self, rows: Sequence[Row], answers: Sequence[Answer], at: datetime, keys: Held
+        self,
+        rows: Sequence[Row],
+        answers: Sequence[Answer],
+        at: datetime,
+        keys: Held,
+        snapshots: Sequence[Row],
     ) -> None:
         try:
             self._recorder.insert_events(
                 [StoredFact(r[2], r[3], r[4], r[5].encode(), r[1], r[0], r[6], r[7]) for r in rows]
             )
+            self._recorder.snapshots += snapshots
             self._recorder.keys.update({**keys.made, **dict.fromkeys(keys.destroyed, DESTROYED)})
         except IntegrityError as clash:
             raise Rejected(str(clash)) from clash
@@ -64,11 +73,15 @@ class MemoryStore:
             self._lock.release()
 
     def newer(self, place: Place, version: int, most: int) -> list[Row]:
-        return [row for row in self.as_of([place], len(self._recorder.rows)) if row[3] > version][
-            :most
-        ]
+        rows = self._rows_of([place], len(self._recorder.rows))
+        return [row for row in rows if row[3] > version][:most]
 
     def as_of(self, streams: Sequence[Place], position: int) -> list[Row]:
+        blank = dict.fromkeys(streams, 0)
+        snapshots, known = latest(self._recorder.snapshots, blank, position)
+        return [*snapshots, *after(self._rows_of(known, position), known)]
+
+    def _rows_of(self, streams: Collection[Place], position: int) -> list[Row]:
         wanted = set(streams)
         rows = self._recorder.rows[:position]
         return self._recorder.with_keys(row for row in rows if (row[1], row[2]) in wanted)
@@ -81,15 +94,35 @@ class MemoryStore:
         return
 
 
+def latest(
+    snapshots: Sequence[Row], streams: Mapping[Place, int], position: int
+) -> tuple[list[Row], dict[Place, int]]:
+    """The last snapshot up to a position of each stream, and the versions known with them.
+
+    Only where it is beyond the version already known.
+    """
+    found: dict[Place, Row] = {}
+    known = dict(streams)
+    for row in snapshots:
+        place = (row[1], row[2])
+        if row[0] <= position and row[3] > known.get(place, row[3]):
+            found[place], known[place] = row, row[3]
+    return list(found.values()), known
+
+
+def after(rows: Iterable[Row], known: Mapping[Place, int]) -> list[Row]:
+    """Of some streams' rows those after the versions already known."""
+    return [row for row in rows if row[3] > known[row[1], row[2]]]
+
+
 def shortest(rows: Sequence[Row], streams: Mapping[Place, int], most: int) -> Loaded:
     """Of some streams' rows those after the versions already known: whole streams, at most so many.
 
     The shortest come first; those for which there is no room are named.
     """
     newer: dict[Place, list[Row]] = defaultdict(list)
-    for row in rows:
-        if row[3] > streams[row[1], row[2]]:
-            newer[row[1], row[2]].append(row)
+    for row in after(rows, streams):
+        newer[row[1], row[2]].append(row)
     within: list[Row] = []
     beyond: list[Place] = []
     for place in sorted(newer, key=lambda it: (len(newer[it]), it[1])):

@@ -28,7 +28,8 @@ from zeroinvoice.journal.schema import AWAY, CHANNEL, ORDER_LOCK
 from zeroinvoice.journal.subjects import DESTROYED, Subject, Wrapped
 
 # position tenant stream version topic state hash, then whom it is about, and of that subject's
-# key, as it is by now, the name of the master key and the key itself, wrapped by it
+# key, as it is by now, the name of the master key and the key itself, wrapped by it. Of a snapshot:
+# the kind of stream for a topic, all it adds up to for a state, and no hash.
 Row = tuple[int, UUID, UUID, int, str, str, bytes, UUID | None, str | None, bytes | None]
 
 # Seconds for which a pool goes on by itself to replace a lost connection, ever more rarely;
@@ -70,6 +71,30 @@ NEWER = (  # facts of many streams, each after the version already known
     " JOIN facts f ON f.stream = w.stream AND f.tenant_id = w.tenant_id"
     f" AND f.version > w.version{WITH_KEY} ORDER BY f.position"
 )
+# Of many streams the latest snapshot up to a position that this code has written, where it is
+# beyond the version already known.
+KNOWN = (
+    "WITH known AS (SELECT w.tenant_id, w.stream, coalesce(s.version, w.version) AS version,"
+    " s.position, s.kind, s.state"
+    " FROM unnest(%b::uuid[], %b::uuid[], %b::int[]) AS w (tenant_id, stream, version)"
+    " LEFT JOIN LATERAL (SELECT * FROM snapshots n WHERE n.stream = w.stream AND n.code = %b"
+    " AND n.tenant_id = w.tenant_id AND n.version > w.version AND n.position <= %s"
+    " ORDER BY n.version DESC LIMIT 1) AS s ON true)"
+)
+RESUMED = (  # these snapshots as rows, for which `snapshots.is_snapshot` holds
+    "SELECT position, tenant_id, stream, version, kind, state, ''::bytea, NULL::uuid, NULL::text,"
+    " NULL::bytea FROM known WHERE state IS NOT NULL"
+)
+FOLDED = (  # and the facts after each, up to a position
+    f"{KNOWN} {RESUMED} UNION ALL SELECT {SHOWN}"
+    " FROM known w JOIN facts f ON f.stream = w.stream AND f.tenant_id = w.tenant_id"
+    f" AND f.version > w.version AND f.position <= %s{WITH_KEY} ORDER BY 1"
+)
+PASSED = (  # snapshots that no answer is given again from, once a later one is there
+    "DELETE FROM snapshots s WHERE s.at < %s AND EXISTS (SELECT 1 FROM snapshots n"
+    " WHERE n.stream = s.stream AND n.version > s.version)"
+)
+NEWEST = 2**62  # a position that no journal reaches
 SPANS = (  # versions of many streams, from one to another
     f"SELECT {SHOWN} FROM unnest(%b::uuid[], %b::int[], %b::int[]) AS w (stream, first, last)"
     " JOIN facts f ON f.stream = w.stream AND f.version BETWEEN w.first AND w.last"
@@ -230,6 +255,7 @@ class MemoryFactRecorder(POPOApplicationRecorder):
         super().__init__()
         self.hashes: dict[UUID, bytes] = defaultdict(lambda: GENESIS)
         self.rows: list[Row] = []
+        self.snapshots: list[Row] = []
         self.keys: dict[Subject, Wrapped] = {}
 
     def insert_events(

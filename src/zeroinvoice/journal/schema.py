@@ -22,6 +22,7 @@ ROLES = (API_ROLE, READ_ROLE, WORK_ROLE, KEEPER_ROLE)
 # Who beside `READ_ROLE` is shown a table's rows, of all tenants; of read models it is the worker.
 WHOLE = {
     "facts": (API_ROLE, WORK_ROLE),
+    "snapshots": (API_ROLE, WORK_ROLE),
     "vault_keys": (API_ROLE, WORK_ROLE, KEEPER_ROLE),
     "subject_keys": (API_ROLE, WORK_ROLE, KEEPER_ROLE),
 }
@@ -51,6 +52,18 @@ CREATE INDEX IF NOT EXISTS facts_of_tenant ON facts (tenant_id, position);
 CREATE TABLE IF NOT EXISTS elsewhere (  -- positions whose facts stayed where a tenant came from
     first bigint PRIMARY KEY,
     last  bigint NOT NULL CHECK (last >= first)
+);
+
+CREATE TABLE IF NOT EXISTS snapshots (  -- what long streams add up to; may be emptied at any time
+    stream    uuid NOT NULL,
+    code      bytea NOT NULL,   -- of what they were folded by; no other code uses them
+    version   integer NOT NULL,
+    tenant_id uuid NOT NULL,
+    position  bigint NOT NULL,  -- from which on the state was so
+    kind      text NOT NULL,
+    state     text NOT NULL,
+    at        timestamptz NOT NULL,
+    PRIMARY KEY (stream, code, version)
 );
 
 CREATE TABLE IF NOT EXISTS answers (
@@ -173,6 +186,9 @@ CREATE OR REPLACE TRIGGER subject_keys_for_good BEFORE UPDATE ON subject_keys
 GRANTS = f"""
 GRANT USAGE ON SCHEMA public TO {", ".join(ROLES)};
 GRANT SELECT, INSERT ON facts TO {API_ROLE};
+GRANT SELECT, INSERT ON snapshots TO {API_ROLE};
+GRANT SELECT ON snapshots TO {READ_ROLE};
+GRANT SELECT, DELETE ON snapshots TO {WORK_ROLE};
 GRANT SELECT, INSERT ON answers TO {API_ROLE};
 GRANT SELECT, DELETE ON answers TO {WORK_ROLE};
 GRANT SELECT, INSERT, UPDATE ON attempts TO {READ_ROLE};

@@ -10,10 +10,14 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from zeroinvoice.journal.recorder import (
+    FOLDED,
     HEAD,
     INSERT,
+    KNOWN,
     LAST_HASHES,
     LOCK,
+    NEWEST,
+    RESUMED,
     SHOWN,
     SINCE,
     WITH_KEY,
@@ -21,6 +25,7 @@ from zeroinvoice.journal.recorder import (
     columns_of,
 )
 from zeroinvoice.journal.schema import AWAY, CHANNEL
+from zeroinvoice.journal.snapshots import code
 from zeroinvoice.journal.subjects import Held, Subject, Wrapped
 from zeroinvoice.kernel.desk import Place
 from zeroinvoice.kernel.value import Value
@@ -34,31 +39,26 @@ INSERT_ANSWERS = (
     "INSERT INTO answers (key, fingerprint, outcome, at) SELECT k, f, o, %s"
     " FROM unnest(%b::bytea[], %b::bytea[], %b::text[]) AS a (k, f, o)"
 )
-# How far each of some streams has come beyond a version, shortest first, and the running sum.
+# How far each of some streams has come beyond what is known of it, by its snapshot or before;
+# shortest first, and the running sum.
 # A stream is one tenant's, so its last fact says whose it is. Nothing else asks by tenant: a
 # planner with old figures would read the index of all the tenant's facts for it.
 BEHIND = (
-    "WITH behind AS (SELECT w.tenant_id, w.stream, w.version,"
+    f"{KNOWN}, behind AS (SELECT w.tenant_id, w.stream, w.version,"
     " sum(l.version - w.version) OVER (ORDER BY l.version - w.version, w.stream) AS upto"
-    " FROM unnest(%b::uuid[], %b::uuid[], %b::int[]) AS w (tenant_id, stream, version),"
-    " LATERAL (SELECT f.tenant_id, f.version FROM facts f WHERE f.stream = w.stream"
+    " FROM known w, LATERAL (SELECT f.tenant_id, f.version FROM facts f WHERE f.stream = w.stream"
     " ORDER BY f.version DESC LIMIT 1) AS l"
     " WHERE l.tenant_id = w.tenant_id AND l.version > w.version)"
 )
 WITHIN = (
-    f"{BEHIND} SELECT {SHOWN}"
+    f"{BEHIND} {RESUMED} UNION ALL SELECT {SHOWN}"
     f" FROM behind b JOIN facts f ON f.stream = b.stream AND f.version > b.version{WITH_KEY}"
-    " WHERE b.upto <= %s ORDER BY f.position"
+    " WHERE b.upto <= %s ORDER BY 1"
 )
 BEYOND = f"{BEHIND} SELECT tenant_id, stream FROM behind WHERE upto > %s"
 PIECE = (
     f"SELECT {SHOWN} FROM (SELECT * FROM facts WHERE stream = %s AND version > %s"
     f" ORDER BY version LIMIT %s) AS f{WITH_KEY} WHERE f.tenant_id = %s ORDER BY f.version"
-)
-AS_OF = (
-    f"SELECT {SHOWN} FROM unnest(%b::uuid[], %b::uuid[]) AS w (tenant_id, stream)"
-    " JOIN facts f ON f.stream = w.stream AND f.tenant_id = w.tenant_id"
-    f" AND f.position <= %s{WITH_KEY} ORDER BY f.position"
 )
 AT = "SELECT hash FROM facts WHERE position = %s"
 KEYS = (
@@ -68,6 +68,11 @@ KEYS = (
 INSERT_KEYS = (
     "INSERT INTO subject_keys (tenant_id, id, master, wrapped)"
     " SELECT * FROM unnest(%b::uuid[], %b::uuid[], %b::text[], %b::bytea[])"
+)
+INSERT_SNAPSHOTS = (
+    "INSERT INTO snapshots (at, code, position, tenant_id, stream, version, kind, state)"
+    " SELECT %s, %b, * FROM unnest(%b::bigint[], %b::uuid[], %b::uuid[], %b::int[], %b::text[],"
+    " %b::text[]) ON CONFLICT DO NOTHING"
 )
 DESTROY_KEYS = (  # one that there never was will not be made either
     "INSERT INTO subject_keys AS s (tenant_id, id, destroyed_at)"
@@ -86,7 +91,10 @@ class Answer(Value):
 
 
 class Loaded(Value):
-    """The facts of some streams after the versions already known, all of them or none."""
+    """The facts of some streams after the versions already known, all of them or none.
+
+    Before them the snapshots of these and of the rest, where there are any.
+    """
 
     rows: list[Row] = []
     beyond: list[Place] = []  # streams that would have made it too many; the longest
@@ -123,7 +131,12 @@ class Store(Protocol):
     def heads(self, tenants: Sequence[UUID]) -> dict[UUID, bytes]: ...
     def keys(self, subjects: Sequence[Subject]) -> dict[Subject, Wrapped]: ...
     def commit(
-        self, rows: Sequence[Row], answers: Sequence[Answer], at: datetime, keys: Held
+        self,
+        rows: Sequence[Row],
+        answers: Sequence[Answer],
+        at: datetime,
+        keys: Held,
+        snapshots: Sequence[Row],
     ) -> None: ...
     def rollback(self) -> None: ...
     def newer(self, place: Place, version: int, most: int) -> list[Row]: ...
@@ -202,7 +215,12 @@ class PostgresStore:
         return {(row[0], row[1]): Wrapped(row[2], row[3]) for row in rows}
 
     def commit(
-        self, rows: Sequence[Row], answers: Sequence[Answer], at: datetime, keys: Held
+        self,
+        rows: Sequence[Row],
+        answers: Sequence[Answer],
+        at: datetime,
+        keys: Held,
+        snapshots: Sequence[Row],
     ) -> None:
         """Insert everything, destroy keys, commit and wake who follows, in one round trip.
 
@@ -220,6 +238,9 @@ class PostgresStore:
                 self._connection.execute(DESTROY_KEYS, gone, prepare=True)
             if rows:
                 self._connection.execute(INSERT, columns_of(rows), prepare=True)
+            if snapshots:
+                told = [at, code(), *_columns([row[:6] for row in snapshots])]
+                self._connection.execute(INSERT_SNAPSHOTS, told, prepare=True)
             if answers:
                 kept = _columns([(a.key, a.fingerprint, a.outcome) for a in answers])
                 self._connection.execute(INSERT_ANSWERS, [at, *kept], prepare=True)
@@ -257,9 +278,12 @@ class PostgresStore:
         return self._read(PIECE, [stream, version, most, tenant])
 
     def as_of(self, streams: Sequence[Place], position: int) -> list[Row]:
-        """All facts of some streams up to a position; outside any transaction."""
-        tenants, ids = zip(*streams, strict=True)
-        return self._read(AS_OF, [list(tenants), list(ids), position])
+        """What some streams were at a position: snapshots and the facts after them.
+
+        Outside any transaction.
+        """
+        asked = _known(dict.fromkeys(streams, 0), position)
+        return self._read(FOLDED, [*asked, position])
 
     def hash_at(self, position: int) -> bytes | None:
         """The hash of the fact at a position, if there is one."""
@@ -309,11 +333,16 @@ def _connect(conninfo: str) -> psycopg.Connection[Any]:
     return connection
 
 
+def _known(streams: Mapping[Place, int], position: int) -> list[Any]:
+    """What `KNOWN` asks for."""
+    tenants, ids = zip(*streams, strict=True)
+    return [list(tenants), list(ids), list(streams.values()), code(), position]
+
+
 def _load(
     connection: psycopg.Connection[Any], streams: Mapping[Place, int], most: int
 ) -> tuple[psycopg.Cursor[Any], psycopg.Cursor[Any]]:
-    tenants, ids = zip(*streams, strict=True)
-    asked = [list(tenants), list(ids), list(streams.values()), most]
+    asked = [*_known(streams, NEWEST), most]
     within = connection.execute(WITHIN, asked, prepare=True, binary=True)
     return within, connection.execute(BEYOND, asked, prepare=True, binary=True)
 

@@ -13,10 +13,12 @@ from zeroinvoice.gateways.mail import mailer_of
 from zeroinvoice.gateways.sealing import MasterKeys
 from zeroinvoice.gateways.vault import Shredder
 from zeroinvoice.journal.application import Journal
-from zeroinvoice.journal.recorder import ELSEWHERE, NEWER, SINCE
+from zeroinvoice.journal.cache import evolved
+from zeroinvoice.journal.recorder import ELSEWHERE, FOLDED, NEWEST, PASSED, SINCE
 from zeroinvoice.journal.schema import CHANNEL, WORK_ROLE, conninfo
+from zeroinvoice.journal.snapshots import code
 from zeroinvoice.kernel.clock import Clock
-from zeroinvoice.kernel.facts import Fact, State, folded
+from zeroinvoice.kernel.facts import Fact, State
 from zeroinvoice.kernel.refusals import Refusal, Unavailable
 from zeroinvoice.kernel.secrets import Keyring
 from zeroinvoice.policies.letters import Letters
@@ -92,13 +94,13 @@ class Policies:
             await asyncio.sleep(EVERY)
 
     async def _tidy(self) -> None:
-        """Forget idempotency keys and counted attempts whose time is over."""
+        """Forget idempotency keys, counted attempts and snapshots whose time is over."""
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(self._url) as connection:
-                    await connection.execute(
-                        "DELETE FROM answers WHERE at < %s", [self._clock() - KEPT_FOR]
-                    )
+                    over = self._clock() - KEPT_FOR
+                    await connection.execute("DELETE FROM answers WHERE at < %s", [over])
+                    await connection.execute(PASSED, [over])
                     await connection.execute(FORGET)
             except psycopg.Error as lost:
                 log.warning("nothing tidied", reason=str(lost).strip())
@@ -203,8 +205,11 @@ class Follower:
         """Turn the next facts into actions. A fact that cannot be understood is tried again."""
 
         async def look(kind: type[S], tenant: UUID, id: UUID) -> S:
-            rows = await (await home.execute(NEWER, [[tenant], [id], [0]], binary=True)).fetchall()
-            return cast(S, folded(kind, id, [self._mapper.read(row) for row in rows]))
+            asked = [[tenant], [id], [0], code(), NEWEST, NEWEST]
+            state: State[Any] = kind(id=id)
+            for row in await (await home.execute(FOLDED, asked, binary=True)).fetchall():
+                state = evolved(self._mapper, state, row)
+            return cast(S, state)
 
         cursor = await home.execute(SINCE, [self._read, READ], binary=True)
         for row in await cursor.fetchall():

@@ -17,12 +17,15 @@ from sqlalchemy import Select, Table, select
 
 from zeroinvoice.domain import KIND_OF
 from zeroinvoice.journal.application import Journal
+from zeroinvoice.journal.cache import evolved
 from zeroinvoice.journal.fence import within
 from zeroinvoice.journal.mapper import GENESIS, FactMapper
 from zeroinvoice.journal.recorder import (
     CHAIN,
+    FOLDED,
     NAMED,
     NEWER,
+    NEWEST,
     RECONNECT,
     SPANS,
     SPEAKING,
@@ -30,6 +33,7 @@ from zeroinvoice.journal.recorder import (
     Row,
 )
 from zeroinvoice.journal.schema import AWAY
+from zeroinvoice.journal.snapshots import code
 from zeroinvoice.kernel.clock import local_day
 from zeroinvoice.kernel.facts import Fact, State, folded, topics_of
 from zeroinvoice.kernel.refusals import BadInput, Missing, Unavailable
@@ -430,22 +434,21 @@ class Reader:
         if not places:
             return lambda: None
         states = {place: self.books.known(kind, place) for kind, place in places}
-        cursor = connection.execute(
-            NEWER,
-            [
-                [place[0] for place in states],
-                [place[1] for place in states],
-                [state.version for state in states.values()],
-            ],
-            prepare=True,
-            binary=True,
-        )
+        asked: list[Any] = [
+            [place[0] for place in states],
+            [place[1] for place in states],
+            [state.version for state in states.values()],
+        ]
+        if all(state.version for state in states.values()):
+            cursor = connection.execute(NEWER, asked, prepare=True, binary=True)
+        else:  # what is not known at all may have a snapshot
+            asked += [code(), NEWEST, NEWEST]
+            cursor = connection.execute(FOLDED, asked, prepare=True, binary=True)
 
         def settle() -> None:
             for row in cursor.fetchall():
-                fact = self.books.mapper.read(row)
-                place = (fact.tenant, fact.stream)
-                states[place] = states[place].told(fact.event, fact.at)
+                place = (row[1], row[2])
+                states[place] = evolved(self.books.mapper, states[place], row)
             for place, state in states.items():
                 self.books.keep(place, state)
             self._states.update(states)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,6 +29,7 @@ from zeroinvoice.domain import KINDS
 from zeroinvoice.domain.account import Account, AccountDebited
 from zeroinvoice.domain.credit_ledger import CreditEntered, CreditLedger
 from zeroinvoice.domain.series import NumberSeries
+from zeroinvoice.journal.application import Journal
 from zeroinvoice.journal.cache import evolved
 from zeroinvoice.journal.committer import Committer, Key
 from zeroinvoice.journal.mapper import Unreadable
@@ -209,6 +211,33 @@ def test_what_is_damaged_refuses_its_own_stream(shelf: Shelf) -> None:
         assert (await again.future).answer == "INV-2026-00013"
 
     asyncio.run(play())
+
+
+def test_what_was_written_into_one_is_found(new_database: Callable[[], str]) -> None:
+    """By `zeroinvoice journal verify`, and by whoever asks the journal."""
+    url = new_database()
+    shelf = in_postgres(url)
+    journal = Journal.at(url)
+
+    async def play() -> None:
+        warm, _ = shelf.committer(1_000, every=10)
+        for _ in range(3):
+            decided(warm, *(command(take) for _ in range(8)))
+
+    asyncio.run(play())
+    assert journal.check_snapshots() == (2, [])
+    with psycopg.connect(url, autocommit=True) as connection:
+        for change, back in (
+            ("state = replace(state, '24', '25')", "state = replace(state, '25', '24')"),
+            ("version = version + 1", "version = version - 1"),
+            ("kind = 'account'", "kind = 'number_series'"),
+        ):
+            connection.execute(f"UPDATE snapshots SET {change} WHERE position = 24")
+            assert journal.check_snapshots() == (2, [NUMBERS])
+            connection.execute(f"UPDATE snapshots SET {back} WHERE position = 24")
+            assert journal.check_snapshots() == (2, [])
+    journal.close()
+    shelf.close()
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -23,13 +23,15 @@ def journal_group() -> None:
 def verify_journal(file: IO[bytes] | None, heads: IO[bytes] | None, keys: tuple[str, ...]) -> None:
     """Check every position, version and hash: of the database, or offline of an export.
 
-    Signed heads show, too, that nothing was cut off since, and that no chain was made anew.
+    Signed heads show, too, that nothing was cut off since, and that no chain was made anew. Of the
+    database its snapshots are compared with what the facts add up to.
     """
     from zeroinvoice.journal.application import Journal
     from zeroinvoice.journal.broken import Broken
     from zeroinvoice.journal.heads import read_heads
     from zeroinvoice.journal.proof import Exported, verify
 
+    count, wrong = 0, list[UUID]()
     try:
         signed = [it.check(keys) for it in read_heads(heads or ())]
         if file is not None:
@@ -38,11 +40,18 @@ def verify_journal(file: IO[bytes] | None, heads: IO[bytes] | None, keys: tuple[
             with database(read_settings()) as url:
                 journal = Journal.at(url)
                 found = verify(journal.every_row(), signed, elsewhere=journal.elsewhere())
+                count, wrong = journal.check_snapshots()
                 journal.close()
     except Broken as broken:
         click.echo(f"BROKEN at {broken}", err=True)
         sys.exit(1)
     click.echo(f"{found.facts} facts in {len(found.heads)} chains: all hold.")
+    if wrong:
+        streams = ", ".join(map(str, wrong))
+        click.echo(f"Snapshots of {streams} are not what the facts add up to.", err=True)
+        sys.exit(1)
+    if count:
+        click.echo(f"{count} snapshots are what the facts add up to.")
 
 
 @journal_group.command("export")

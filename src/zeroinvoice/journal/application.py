@@ -1,7 +1,8 @@
 """The journal as an application of the library: its mapper, its recorder, and reads in order."""
 
 from collections.abc import Collection, Iterable, Iterator
-from itertools import islice, takewhile
+from itertools import groupby, islice, takewhile
+from operator import itemgetter
 from uuid import UUID
 
 from eventsourcing.application import Application
@@ -16,6 +17,7 @@ from zeroinvoice.journal.recorder import (
     RolePool,
     Row,
 )
+from zeroinvoice.journal.snapshots import code, differing
 from zeroinvoice.journal.store import Lost
 from zeroinvoice.journal.subjects import Masters
 from zeroinvoice.kernel.facts import HOUSE, Event, Fact
@@ -108,6 +110,23 @@ class Journal(Application[UUID]):
         rows = takewhile(lambda row: row[0] <= upto, self.every_row())
         theirs = (row for row in rows if row[1] == tenant and row[4] in topics)
         return [self.facts_mapper.read(row) for row in islice(theirs, most)]
+
+    def check_snapshots(self) -> tuple[int, list[UUID]]:
+        """How many snapshots there are for us, and the streams of which one is wrong."""
+        count, wrong = 0, []
+        for stream, rows in groupby(self._recorder.snapshots_for(code()), key=itemgetter(2)):
+            kept = list(rows)
+            count += len(kept)
+            if differing(kept, self._facts_of_stream(stream)):
+                wrong.append(stream)
+        return count, wrong
+
+    def _facts_of_stream(self, stream: UUID, page: int = 5_000) -> Iterator[Fact]:
+        version = 0
+        while events := self._recorder.select_events(stream, gt=version, limit=page):
+            for event in events:
+                yield self.facts_mapper.to_domain_event(event)
+            version = events[-1].originator_version
 
     def chain_of(self, position: int) -> tuple[UUID, list[tuple[int, bytes]]]:
         """The tenant of the fact at a position, and the hashes of its facts by position.

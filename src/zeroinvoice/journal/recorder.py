@@ -81,10 +81,11 @@ KNOWN = (
     " AND n.tenant_id = w.tenant_id AND n.version > w.version AND n.position <= %s"
     " ORDER BY n.version DESC LIMIT 1) AS s ON true)"
 )
-RESUMED = (  # these snapshots as rows, for which `snapshots.is_snapshot` holds
+AS_ROWS = (  # snapshots as rows, for which `snapshots.is_snapshot` holds
     "SELECT position, tenant_id, stream, version, kind, state, ''::bytea, NULL::uuid, NULL::text,"
-    " NULL::bytea FROM known WHERE state IS NOT NULL"
+    " NULL::bytea"
 )
+RESUMED = f"{AS_ROWS} FROM known WHERE state IS NOT NULL"
 FOLDED = (  # and the facts after each, up to a position
     f"{KNOWN} {RESUMED} UNION ALL SELECT {SHOWN}"
     " FROM known w JOIN facts f ON f.stream = w.stream AND f.tenant_id = w.tenant_id"
@@ -94,6 +95,7 @@ PASSED = (  # snapshots that no answer is given again from, once a later one is 
     "DELETE FROM snapshots s WHERE s.at < %s AND EXISTS (SELECT 1 FROM snapshots n"
     " WHERE n.stream = s.stream AND n.version > s.version)"
 )
+SNAPSHOTS = f"{AS_ROWS} FROM snapshots WHERE code = %s ORDER BY stream, version"
 NEWEST = 2**62  # a position that no journal reaches
 SPANS = (  # versions of many streams, from one to another
     f"SELECT {SHOWN} FROM unnest(%b::uuid[], %b::int[], %b::int[]) AS w (stream, first, last)"
@@ -242,6 +244,11 @@ class PostgresFactRecorder(PostgresApplicationRecorder):
         with self.datastore.get_connection() as connection:
             return connection.execute(EVERY_ELSEWHERE).fetchall()
 
+    def snapshots_for(self, code: bytes) -> list[Row]:
+        """All snapshots that some code has written, a stream after the other."""
+        with self.datastore.get_connection() as connection:
+            return connection.execute(SNAPSHOTS, [code], binary=True).fetchall()
+
     def rows_of(self, stream: UUID) -> list[Row]:
         """All rows of one stream, oldest first."""
         with self.datastore.get_connection() as connection:
@@ -275,6 +282,9 @@ class MemoryFactRecorder(POPOApplicationRecorder):
 
     def elsewhere(self) -> list[tuple[int, int]]:
         return []
+
+    def snapshots_for(self, code: bytes) -> list[Row]:
+        return sorted(self.snapshots, key=lambda row: (row[2], row[3]))
 
     def rows_of(self, stream: UUID) -> list[Row]:
         return self.with_keys(row for row in self.rows if row[2] == stream)

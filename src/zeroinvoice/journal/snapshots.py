@@ -5,7 +5,7 @@ nothing that the facts before it do not say, and all of them may be thrown away 
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -84,3 +84,17 @@ def resumed(row: Row) -> State[Any]:
         return _DECODERS[row[4]](row[5])
     except (KeyError, msgspec.DecodeError) as wrong:
         raise Unreadable(row[4], row[0], f"this snapshot cannot be used: {wrong}") from wrong
+
+
+def differing(snapshots: Sequence[Row], facts: Iterable[Fact]) -> bool:
+    """Whether one of a stream's snapshots is not what its facts, oldest first, add up to."""
+    ahead = {row[3]: row for row in snapshots}
+    state: State[Any] = next(iter(KINDS.values()))(id=snapshots[0][2])  # or what it begins as
+    for fact in facts:
+        state = state.told(fact.event, fact.at)
+        row = ahead.pop(state.version, None)
+        if row is not None and (row[4:6] != _row((row[1], row[2]), state, 0)[4:6]):
+            return True
+        if not ahead:
+            break
+    return bool(ahead)

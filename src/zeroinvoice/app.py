@@ -163,7 +163,7 @@ def create_app(settings: Settings, database_url: str, *, clock: Clock = system_c
 
     api = Router("/api", route_handlers=[*commands.routes, *projections.routes])
     app = Litestar(
-        [api, *(pages.routes if settings.api_docs else ())],
+        [api, *pages.routes, *(pages.described if settings.api_docs else ())],
         guards=[parts.limits.admit],
         cors_config=elsewhere(settings.cors_origins),
         request_class=ApiRequest,

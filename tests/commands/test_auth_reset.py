@@ -15,7 +15,7 @@ NEW = "an entirely new secret"
 
 
 def token_in(letter: EmailMessage) -> str:
-    found = re.search(r"\?token=(\S+)", letter.get_content())
+    found = re.search(r"#token=(\S+)", letter.get_content())
     assert found is not None
     return found[1]
 
@@ -34,7 +34,7 @@ def test_a_letter_sets_a_new_password_and_ends_every_session(jane: Any, path: st
     sessions = [jane.entered() for _ in range(2)]
     assert asked(jane, path, Host="evil.example").status_code == 202
     (letter,) = jane.mailed(1)
-    link = f"{jane.house.settings.public_url}/reset-password?token="
+    link = f"{jane.house.settings.public_url}/reset-password#token="
     assert link in letter.get_content()
     assert "evil" not in letter.as_string()
     assert reset(jane, token_in(letter)).status_code == 200

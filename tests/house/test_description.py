@@ -22,6 +22,9 @@ ELSEWHERE = re.compile(
 )
 
 
+LETTERS = ("/reset-password", "/accept-invitation")  # where the links of letters lead
+
+
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The whole application; its database is never asked."""
@@ -123,7 +126,8 @@ def test_every_reference_leads_somewhere(description: dict[str, Any]) -> None:
 
 def test_the_page_and_the_description_name_no_other_server(app: Any) -> None:
     """Design 6: the docs work offline, so nothing in them may point elsewhere."""
-    for path in ("/", "/docs", "/docs/page.css", "/docs/page.js", "/schema/openapi.json"):
+    pages = ("/", "/docs", "/docs/page.css", "/docs/page.js", "/schema/openapi.json")
+    for path in (*pages, *LETTERS, "/letters.js"):
         answer = got(app, path)
         assert answer.status_code == 200, path
         assert not ELSEWHERE.findall(answer.text), path
@@ -134,6 +138,8 @@ class _Page(HTMLParser):
         super().__init__()
         self.wanted: list[str] = []
         self.ids: set[str] = set()
+        self.fields: set[str] = set()
+        self.sent_to = ""
         self.inline: list[str] = []
         self._open = ""
 
@@ -141,6 +147,8 @@ class _Page(HTMLParser):
         given = dict(attrs)
         self.wanted += [given[name] or "" for name in ("src", "href") if name in given]
         self.ids |= {given["id"] or ""} if "id" in given else set()
+        self.fields |= {given["name"] or ""} if tag == "input" and "name" in given else set()
+        self.sent_to = given.get("data-path") or self.sent_to
         self.inline += [name for name in given if name == "style" or name.startswith("on")]
         self._open = tag
 
@@ -152,9 +160,13 @@ class _Page(HTMLParser):
             self.inline.append(self._open)
 
 
-def test_the_page_keeps_to_its_own_policy(app: Any) -> None:
+@pytest.mark.parametrize(
+    ("path", "script"),
+    [("/docs", "/docs/page.js"), *((path, "/letters.js") for path in LETTERS)],
+)
+def test_a_page_keeps_to_its_own_policy(app: Any, path: str, script: str) -> None:
     """CSP: scripts and styles are files of ours, and nothing stands in the page itself."""
-    answer = got(app, "/docs")
+    answer = got(app, path)
     assert answer.headers["content-type"].startswith("text/html")
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
@@ -167,11 +179,28 @@ def test_the_page_keeps_to_its_own_policy(app: Any) -> None:
             assert got(app, address).status_code == 200, address
         else:
             assert address.startswith(("#", "data:,")), address
-    script = got(app, "/docs/page.js").text
-    assert set(re.findall(r'getElementById\("([a-z]+)"\)', script)) <= page.ids
+    assert script in page.wanted
+    text = got(app, script).text
+    assert set(re.findall(r'getElementById\("([a-z]+)"\)', text)) <= page.ids
     for forbidden in ("innerHTML", "outerHTML", "document.write", "eval(", "localStorage",
                       "sessionStorage", "document.cookie"):  # fmt: skip
-        assert forbidden not in script, forbidden
+        assert forbidden not in text, forbidden
+
+
+@pytest.mark.parametrize("path", LETTERS)
+def test_what_a_letter_leads_to_asks_for_what_the_api_wants(
+    app: Any, description: dict[str, Any], path: str
+) -> None:
+    """The link's token, and nothing but the fields of the one operation."""
+    page = _Page()
+    page.feed(got(app, path).text)
+    wanted = description["paths"][page.sent_to]["post"]["requestBody"]["content"]
+    name = wanted["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    fields = set(description["components"]["schemas"][name]["properties"])
+    assert page.fields | {"token"} == fields
+    script = got(app, "/letters.js").text
+    assert f'"{page.sent_to}"' in script
+    assert "location.hash" in script
 
 
 def test_the_page_is_part_of_the_package() -> None:

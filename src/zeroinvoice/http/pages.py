@@ -1,4 +1,4 @@
-"""The pages a person opens: what this is, and the API's description to read offline."""
+"""The pages a person opens: what this is, the API to read offline, and where letters lead to."""
 
 from importlib.resources import files
 
@@ -13,11 +13,7 @@ _HOME = b"""<!doctype html><html lang="en"><meta charset="utf-8">
 <a href="/schema/openapi.json">The API, for programs</a> &middot;
 <a href="/api/health">Health</a></p></main></html>"""
 
-_FILES = {
-    "index.html": MediaType.HTML.value,
-    "page.css": "text/css",
-    "page.js": "text/javascript",
-}
+_KINDS = {"html": MediaType.HTML.value, "css": "text/css", "js": "text/javascript"}
 
 
 @litestar.get("/", include_in_schema=False, sync_to_thread=False)
@@ -25,24 +21,40 @@ def home() -> Response[bytes]:
     return Response(_HOME, media_type=MediaType.HTML)
 
 
-def _page(name: str) -> Response[bytes]:
-    content = files("zeroinvoice.http").joinpath("docs", name).read_bytes()
-    return Response(content, media_type=_FILES[name])
+def _page(folder: str, name: str) -> Response[bytes]:
+    content = files("zeroinvoice.http").joinpath(folder, name).read_bytes()
+    return Response(content, media_type=_KINDS[name.rpartition(".")[2]])
 
 
 @litestar.get("/docs", include_in_schema=False, sync_to_thread=False)
 def docs() -> Response[bytes]:
-    return _page("index.html")
+    return _page("docs", "index.html")
 
 
 @litestar.get("/docs/page.css", include_in_schema=False, sync_to_thread=False)
 def style() -> Response[bytes]:
-    return _page("page.css")
+    return _page("docs", "page.css")
 
 
 @litestar.get("/docs/page.js", include_in_schema=False, sync_to_thread=False)
 def script() -> Response[bytes]:
-    return _page("page.js")
+    return _page("docs", "page.js")
 
 
-routes = [home, docs, style, script]
+@litestar.get("/reset-password", include_in_schema=False, sync_to_thread=False)
+def reset_password() -> Response[bytes]:
+    return _page("letters", "reset-password.html")
+
+
+@litestar.get("/accept-invitation", include_in_schema=False, sync_to_thread=False)
+def accept_invitation() -> Response[bytes]:
+    return _page("letters", "accept-invitation.html")
+
+
+@litestar.get("/letters.js", include_in_schema=False, sync_to_thread=False)
+def letters() -> Response[bytes]:
+    return _page("letters", "letters.js")
+
+
+routes = [reset_password, accept_invitation, letters, style]
+described = [home, docs, script]  # only where the API describes itself

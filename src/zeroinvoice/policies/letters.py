@@ -178,7 +178,7 @@ class Letters:
         if not mailbox.claimed or mailbox.reset != fact.version:
             return []  # nobody's address, or a later letter has made this one void
         token = reset_token(self._keyring, fact.stream, fact.version)
-        text = RESET.format(link=f"{self._public_url}/reset-password?token={token}")
+        text = RESET.format(link=f"{self._public_url}/reset-password#token={token}")
         user = await look(User, mailbox.tenant, mailbox.user_id)
         return [self._letter(fact, user.email, "Set a new password", text, RESET_LASTS)]
 
@@ -191,7 +191,7 @@ class Letters:
         text = INVITED.format(
             workspace=_printable(workspace.settings.name),
             role=_called(asked.role),
-            link=f"{self._public_url}/accept-invitation?token={token}",
+            link=f"{self._public_url}/accept-invitation#token={token}",
         )
         return [self._letter(fact, asked.email, "You are invited", text, INVITATION_LASTS)]
 

@@ -31,7 +31,7 @@ from zeroinvoice.gateways.embedded_postgres import EmbeddedPostgres
 from zeroinvoice.gateways.sealing import MasterKeys
 from zeroinvoice.gateways.vault import Vault
 from zeroinvoice.journal.application import Journal
-from zeroinvoice.journal.committer import Command
+from zeroinvoice.journal.command import Command
 from zeroinvoice.journal.fence import READ_ROLE, within
 from zeroinvoice.journal.schema import conninfo, migrate
 from zeroinvoice.kernel.desk import Desk

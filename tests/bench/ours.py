@@ -25,7 +25,8 @@ from zeroinvoice.domain.session import Session
 from zeroinvoice.domain.workspace import Settings as WorkspaceSettings
 from zeroinvoice.domain.workspace import Workspace
 from zeroinvoice.journal.application import Journal
-from zeroinvoice.journal.committer import Command, Committer
+from zeroinvoice.journal.command import Command
+from zeroinvoice.journal.committer import Committer
 from zeroinvoice.journal.schema import WORK_ROLE, conninfo, migrate
 from zeroinvoice.kernel.clock import system_clock
 from zeroinvoice.kernel.desk import Desk

@@ -25,7 +25,8 @@ from zeroinvoice.gateways.vault import Vault
 from zeroinvoice.http.auth import Tokens
 from zeroinvoice.http.passwords import Passwords
 from zeroinvoice.journal.application import Journal
-from zeroinvoice.journal.committer import Command, Committer
+from zeroinvoice.journal.command import Command
+from zeroinvoice.journal.committer import Committer
 from zeroinvoice.journal.fence import READ_ROLE, within
 from zeroinvoice.journal.schema import API_ROLE, conninfo
 from zeroinvoice.journal.store import PostgresStore

@@ -10,7 +10,8 @@ import psycopg
 from zeroinvoice.domain.client import Client, Profile
 from zeroinvoice.domain.series import Numbering, NumberSeries, NumberTaken, series_id
 from zeroinvoice.journal.application import Journal
-from zeroinvoice.journal.committer import Command, Committer
+from zeroinvoice.journal.command import Command
+from zeroinvoice.journal.committer import Committer
 from zeroinvoice.journal.mapper import StoredFact
 from zeroinvoice.journal.memory import MemoryStore
 from zeroinvoice.journal.recorder import INSERT, Row, chained, columns_of

@@ -12,7 +12,8 @@ from zeroinvoice.domain.account import Account, account_of
 from zeroinvoice.domain.client import Client, ClientRevised, Profile
 from zeroinvoice.domain.series import Numbering, NumberSeries, series_id
 from zeroinvoice.journal.application import Journal
-from zeroinvoice.journal.committer import Command, Committer, Done, Key
+from zeroinvoice.journal.command import Command, Done, Key
+from zeroinvoice.journal.committer import Committer
 from zeroinvoice.journal.memory import MemoryStore
 from zeroinvoice.journal.proof import verify
 from zeroinvoice.journal.recorder import MemoryFactRecorder, Row

@@ -25,7 +25,8 @@ from tests.journal.shelves import (
 )
 from zeroinvoice.domain.series import NumberSeries
 from zeroinvoice.journal import cache
-from zeroinvoice.journal.committer import Command, Committer
+from zeroinvoice.journal.command import Command
+from zeroinvoice.journal.committer import Committer
 from zeroinvoice.journal.mapper import StoredFact, Unreadable
 from zeroinvoice.journal.store import Loaded, Lost
 from zeroinvoice.kernel.clock import system_clock

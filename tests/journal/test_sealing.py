@@ -12,7 +12,8 @@ from zeroinvoice.domain.client import Client, ClientAdded, ClientRevised, Profil
 from zeroinvoice.domain.contact_book import ContactBook, Person, contact_book_of
 from zeroinvoice.gateways.sealing import MasterKeys
 from zeroinvoice.journal.application import Journal
-from zeroinvoice.journal.committer import Command, Committer
+from zeroinvoice.journal.command import Command
+from zeroinvoice.journal.committer import Committer
 from zeroinvoice.journal.mapper import Unreadable
 from zeroinvoice.journal.memory import MemoryStore
 from zeroinvoice.journal.recorder import MemoryFactRecorder

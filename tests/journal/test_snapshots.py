@@ -31,7 +31,8 @@ from zeroinvoice.domain.credit_ledger import CreditEntered, CreditLedger
 from zeroinvoice.domain.series import NumberSeries
 from zeroinvoice.journal.application import Journal
 from zeroinvoice.journal.cache import evolved
-from zeroinvoice.journal.committer import Committer, Key
+from zeroinvoice.journal.command import Key
+from zeroinvoice.journal.committer import Committer
 from zeroinvoice.journal.mapper import Unreadable
 from zeroinvoice.journal.recorder import NEWEST, Row
 from zeroinvoice.journal.snapshots import due, is_snapshot, resumed

@@ -9,7 +9,8 @@ import pytest
 
 from zeroinvoice.domain.client import Client, Profile
 from zeroinvoice.journal.application import Journal
-from zeroinvoice.journal.committer import Command, Committer, Done
+from zeroinvoice.journal.command import Command, Done
+from zeroinvoice.journal.committer import Committer
 from zeroinvoice.journal.mapper import StoredFact, UnknownTopic, Unreadable
 from zeroinvoice.journal.memory import MemoryStore
 from zeroinvoice.journal.recorder import MemoryFactRecorder

@@ -12,7 +12,8 @@ from zeroinvoice.domain.client import Client
 from zeroinvoice.domain.credit_ledger import CreditLedger, ledger_of
 from zeroinvoice.domain.workspace import Settings, Workspace
 from zeroinvoice.journal.application import Journal
-from zeroinvoice.journal.committer import Command, Committer
+from zeroinvoice.journal.command import Command
+from zeroinvoice.journal.committer import Committer
 from zeroinvoice.journal.memory import MemoryStore
 from zeroinvoice.journal.recorder import MemoryFactRecorder
 from zeroinvoice.kernel.desk import Desk

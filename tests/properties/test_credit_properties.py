@@ -35,7 +35,8 @@ from zeroinvoice.domain.payment import Status as PaymentStatus
 from zeroinvoice.domain.refunding import RefundCredit, RefundPayment
 from zeroinvoice.domain.workspace import Settings, Workspace
 from zeroinvoice.journal.application import Journal
-from zeroinvoice.journal.committer import Command, Committer
+from zeroinvoice.journal.command import Command
+from zeroinvoice.journal.committer import Committer
 from zeroinvoice.journal.memory import MemoryStore
 from zeroinvoice.journal.recorder import MemoryFactRecorder
 from zeroinvoice.kernel.desk import Desk

@@ -25,7 +25,8 @@ from zeroinvoice.domain.two_factor import TwoFactor
 from zeroinvoice.domain.workspace import Workspace
 from zeroinvoice.journal import fence, schema
 from zeroinvoice.journal.cache import NOTHING, Cache
-from zeroinvoice.journal.committer import Command, _Batch
+from zeroinvoice.journal.command import Command
+from zeroinvoice.journal.committer import _Batch
 from zeroinvoice.journal.subjects import Held
 from zeroinvoice.kernel.desk import Desk, Place
 from zeroinvoice.kernel.facts import Events, Fact

@@ -15,7 +15,7 @@ from zeroinvoice.domain.collecting import AllocationAsked, RecordPayment
 from zeroinvoice.domain.invoice import Invoice, Status
 from zeroinvoice.domain.payment import Payment
 from zeroinvoice.domain.workspace import NumberPattern, Settings, Workspace
-from zeroinvoice.journal.committer import Command, Done, Key
+from zeroinvoice.journal.command import Command, Done, Key
 from zeroinvoice.kernel.desk import Desk
 from zeroinvoice.kernel.facts import Actor, Origin, State
 from zeroinvoice.kernel.money import Money, minor_units

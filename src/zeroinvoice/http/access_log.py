@@ -7,7 +7,8 @@ from concurrent.futures import TimeoutError as TooLate
 from zeroinvoice.domain.access_day import AccessDay, access_day_of
 from zeroinvoice.domain.principal import Asking
 from zeroinvoice.domain.workspace import Workspace
-from zeroinvoice.journal.committer import Command, Committer
+from zeroinvoice.journal.command import Command
+from zeroinvoice.journal.committer import Committer
 from zeroinvoice.kernel.clock import local_day
 from zeroinvoice.kernel.desk import Desk
 from zeroinvoice.kernel.facts import Events, Origin

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from zeroinvoice.domain.api_key import ApiKey
 from zeroinvoice.domain.principal import Asking, KeyHolder
-from zeroinvoice.journal.committer import Command, Committer
+from zeroinvoice.journal.command import Command
+from zeroinvoice.journal.committer import Committer
 from zeroinvoice.kernel.clock import Clock
 from zeroinvoice.kernel.desk import Desk
 from zeroinvoice.kernel.facts import Origin

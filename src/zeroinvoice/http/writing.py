@@ -14,7 +14,8 @@ from zeroinvoice.domain.roles import Permission
 from zeroinvoice.http.edge import told
 from zeroinvoice.http.origins import origin_of
 from zeroinvoice.http.routes import permissions
-from zeroinvoice.journal.committer import Command, Committer, Key
+from zeroinvoice.journal.command import Command, Key
+from zeroinvoice.journal.committer import Committer
 from zeroinvoice.kernel.desk import Desk
 from zeroinvoice.kernel.facts import HOUSE, Actor, Event, Origin, State
 from zeroinvoice.kernel.refusals import BadInput

@@ -5,13 +5,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from zeroinvoice.journal.cache import NOTHING, Cache, evolved, versions
+from zeroinvoice.journal.command import Command, Done, resolve
 from zeroinvoice.journal.long_streams import LongStreams
 from zeroinvoice.journal.mapper import GENESIS, FactMapper, Unreadable, link
 from zeroinvoice.journal.outcome import KEPT, Outcome, away
@@ -21,13 +21,9 @@ from zeroinvoice.journal.snapshots import EVERY, due
 from zeroinvoice.journal.store import Ambiguous, Answer, Loaded, Lost, Rejected, Store
 from zeroinvoice.kernel.clock import Clock, Stopwatch
 from zeroinvoice.kernel.desk import Desk, Place, Wanted
-from zeroinvoice.kernel.facts import Fact, Origin, State, topic_of
+from zeroinvoice.kernel.facts import Fact, State, topic_of
 from zeroinvoice.kernel.ids import new_id
 from zeroinvoice.kernel.refusals import Invalid, Refusal, Unavailable
-from zeroinvoice.kernel.value import Value
-
-T = TypeVar("T")
-Decision = Callable[[Desk], T]
 
 LONGEST_WAIT = 2.75  # seconds a command waits before its caller hears 503
 MOST_WAITING = 2_000  # commands in the queue; more are turned away at once
@@ -35,57 +31,6 @@ BATCH = 256  # commands decided under one lock
 PIECE = 2_000  # facts loaded under one lock; longer streams are read without it, in such pieces
 SWITCH = 0.0005  # seconds after which a thread that waits for Python's lock is let in
 RESOLVE_FOR = 10.0  # seconds to find out whether a lost commit happened
-
-
-class Key(Value):
-    """An idempotency key: whose it is, and what it was first used for (SHA-256 each)."""
-
-    scope: bytes
-    fingerprint: bytes
-    formerly: tuple[bytes, ...] = ()  # what it may have been kept as, under former secrets
-
-
-class Done(Value, Generic[T]):
-    """A command that was carried out: what its decision answered, and where it stands."""
-
-    answer: T
-    position: int | None  # of its last fact; None when nothing had to be recorded
-    at: datetime
-    replayed: bool = False
-
-
-class Command:
-    """One decision that waits for its turn."""
-
-    __slots__ = (
-        "decision", "done", "expected", "facts", "future", "guard", "ids", "key", "loop",
-        "origin", "since", "tenant", "wants",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        tenant: UUID,
-        origin: Origin,
-        decision: Decision[Any],
-        *,
-        wants: Sequence[tuple[type[State[Any]], Place]] = (),
-        guard: Decision[None] | None = None,
-        key: Key | None = None,
-        expected: tuple[int, ...] | None = None,
-    ) -> None:
-        self.tenant = tenant
-        self.origin = origin
-        self.decision = decision
-        self.wants = wants  # streams it will open; a hint that saves a round trip
-        self.guard = guard  # checked as things are now, also when an answer is given again
-        self.key = key
-        self.expected = expected
-        self.since = time.monotonic()
-        self.loop = asyncio.get_running_loop()
-        self.future: asyncio.Future[Done[Any]] = self.loop.create_future()
-        self.done: Done[Any] | Exception | None = None
-        self.facts: list[Fact] = []
-        self.ids: list[UUID] = []  # drawn so far, so that each run of the decision draws the same
 
 
 class Committer:
@@ -231,7 +176,7 @@ class Committer:
             command.done = answer or command.done
             loops.setdefault(command.loop, []).append(command)
         for loop, answered in loops.items():
-            loop.call_soon_threadsafe(_resolve, answered)
+            loop.call_soon_threadsafe(resolve, answered)
 
     def _batch(self, commands: list[Command]) -> None:
         until, fresh = self._stopwatch.read() + RESOLVE_FOR, False
@@ -488,13 +433,3 @@ class _Batch:
             store.commit(self.rows, self._new_answers, self._at, self.sealer.keys, kept)
         else:
             store.rollback()
-
-
-def _resolve(commands: Sequence[Command]) -> None:
-    for command in commands:
-        if command.future.done() or command.done is None:
-            continue
-        if isinstance(command.done, Exception):
-            command.future.set_exception(command.done)
-        else:
-            command.future.set_result(command.done)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from zeroinvoice.kernel.value import Value
 
-CACHED = 50_000  # keys kept in memory, each for as long as the database shows it
+CACHED = 10_000  # keys kept in memory, each for as long as the database shows it
 
 Subject = tuple[UUID, UUID]  # tenant, and whom or what it is about
 

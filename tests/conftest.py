@@ -80,6 +80,12 @@ class Office:
         """What is on record of one of the tenant's streams."""
         return self.house.parts.journal.history(self.tenant, UUID(str(stream)))
 
+    def fresh(self, path: str, **asked: Any) -> httpx.Response:
+        """GET what all read models have, however busy the machine is: until nothing lags."""
+        while "x-projection-lag" in (answer := self.get(path, params=asked)).headers:
+            continue
+        return answer
+
     def made(self, path: str, body: dict[str, Any], **headers: str) -> dict[str, Any]:
         """POST what must succeed; answers its body."""
         answer = self.post(path, json=body, headers=headers)

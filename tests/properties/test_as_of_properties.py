@@ -64,7 +64,7 @@ class Diary(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         for then, path, answer in self.written:
-            found = self.office.get(path, params={"as_of": then, "explain": 1})
+            found = self.office.fresh(path, as_of=then, explain=1)
             assert found.status_code == 200, (path, then, found.text)
             assert _timeless(found.json()) == answer, (path, then)
         self.office.house.clock.moved = timedelta()
@@ -195,7 +195,7 @@ class Diary(RuleBasedStateMachine):
         seen = {}
         paths, self.settled = [*self._paths(), *self.settled], []
         for path in paths:
-            answer = self.office.get(path, params={"explain": 1})
+            answer = self.office.fresh(path, explain=1)
             assert answer.status_code == 200, (path, answer.text)
             seen[path] = answer.json()
             self.written.append((then, path, _timeless(seen[path])))
@@ -380,7 +380,7 @@ class Calendar:
     def asked(self, **query: str) -> dict[str, Any]:
         found = {}
         for path in (f"{self.base}/receivables", f"/api/clients/{self.client}/analytics"):
-            answer = self.office.get(path, params=query)
+            answer = self.office.fresh(path, **query)
             assert answer.status_code == 200, answer.text
             told = answer.json()
             found[path] = {name: it for name, it in told.items() if name not in ASKED}

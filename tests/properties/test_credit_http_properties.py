@@ -167,11 +167,11 @@ class Visits(RuleBasedStateMachine):
 
     def _see_lists(self) -> None:
         left = {id: it.left for id, it in self.credits.items()}
-        listed = self.office.get(self.base, params={"include_deleted": True}).json()["items"]
+        listed = self.office.fresh(self.base, include_deleted=True).json()["items"]
         assert {it["id"]: Decimal(it["remaining"]) for it in listed} == left
-        invoices = self.office.get("/api/invoices").json()["items"]
+        invoices = self.office.fresh("/api/invoices").json()["items"]
         assert {it["id"]: Decimal(it["balance_due"]) for it in invoices} == self.due
-        balance = self.office.get(f"{self.base}/balance/total").json()["by_currency"]
+        balance = self.office.fresh(f"{self.base}/balance/total").json()["by_currency"]
         told = Decimal(balance["USD"]["available"]) if balance else 0
         assert told == sum(left.values())
 

@@ -3,7 +3,6 @@
 import random
 import threading
 import time
-from collections import Counter
 from dataclasses import dataclass, field
 
 import psycopg
@@ -34,7 +33,7 @@ class Rebuilt:
     facts: int = 0
     took: float = 0.0  # seconds
     longest_lock: float = 0.0  # seconds
-    statuses: Counter[int] = field(default_factory=Counter)
+    statuses: dict[int, int] = field(default_factory=dict)  # answers by status
     reads: int = 0
     backwards: int = 0  # times a reader saw an older version after a newer one
     writes: int = 0
@@ -74,7 +73,8 @@ def rebuilding(
         with office.http() as http:
             while not over.is_set():
                 answer = http.get("/api/invoices", params=asked)
-                seen.statuses[answer.status_code] += 1
+                status = answer.status_code
+                seen.statuses[status] = seen.statuses.get(status, 0) + 1
                 seen.reads += 1
                 found = [it for it in answer.json().get("items", ()) if it["id"] == id]
                 if found:

@@ -63,7 +63,7 @@ def due(
     return {
         place: _row(place, state, position)
         for place, state in places.items()
-        if type(state) in _NAMES
+        if keeps(type(state))
     }
 
 
@@ -71,6 +71,11 @@ def _row(place: Place, state: State[Any], position: int) -> Row:
     text = msgspec.json.encode(state).decode()
     name = _NAMES[type(state)]
     return position, *place, state.version, name, text, b"", None, None, None
+
+
+def keeps(kind: type[State[Any]]) -> bool:
+    """Whether there may be snapshots of such streams."""
+    return kind in _NAMES
 
 
 def is_snapshot(row: Row) -> bool:

@@ -33,7 +33,7 @@ from zeroinvoice.journal.recorder import (
     Row,
 )
 from zeroinvoice.journal.schema import AWAY
-from zeroinvoice.journal.snapshots import code
+from zeroinvoice.journal.snapshots import code, keeps
 from zeroinvoice.kernel.clock import local_day
 from zeroinvoice.kernel.facts import Fact, State, folded, topics_of
 from zeroinvoice.kernel.refusals import BadInput, Missing, Unavailable
@@ -439,7 +439,7 @@ class Reader:
             [place[1] for place in states],
             [state.version for state in states.values()],
         ]
-        if all(state.version for state in states.values()):
+        if all(it.version or not keeps(type(it)) for it in states.values()):
             cursor = connection.execute(NEWER, asked, prepare=True, binary=True)
         else:  # what is not known at all may have a snapshot
             asked += [code(), NEWEST, NEWEST]

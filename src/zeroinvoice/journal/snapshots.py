@@ -61,9 +61,7 @@ def due(
         for place in [(fact.tenant, fact.stream)]
     }
     return {
-        place: _row(place, state, position)
-        for place, state in places.items()
-        if keeps(type(state))
+        place: _row(place, state, position) for place, state in places.items() if keeps(type(state))
     }
 
 

@@ -227,15 +227,21 @@ def test_what_was_written_into_one_is_found(new_database: Callable[[], str]) -> 
 
     asyncio.run(play())
     assert journal.check_snapshots() == (2, [])
+    at_24 = "UPDATE snapshots SET state = %s, version = %s, kind = %s WHERE position = 24"
     with psycopg.connect(url, autocommit=True) as connection:
-        for change, back in (
-            ("state = replace(state, '24', '25')", "state = replace(state, '25', '24')"),
-            ("version = version + 1", "version = version - 1"),
-            ("kind = 'account'", "kind = 'number_series'"),
+        (right,) = connection.execute(
+            "SELECT state, version, kind FROM snapshots WHERE position = 24"
+        ).fetchall()
+        state, version, kind = right
+        for wrong in (
+            (state.replace('"highest":24', '"highest":23'), version, kind),
+            (state, version + 1, kind),
+            (state, version, "account"),
         ):
-            connection.execute(f"UPDATE snapshots SET {change} WHERE position = 24")
+            assert wrong != right
+            connection.execute(at_24, wrong)
             assert journal.check_snapshots() == (2, [NUMBERS])
-            connection.execute(f"UPDATE snapshots SET {back} WHERE position = 24")
+            connection.execute(at_24, right)
             assert journal.check_snapshots() == (2, [])
     journal.close()
     shelf.close()

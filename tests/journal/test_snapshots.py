@@ -34,7 +34,8 @@ from zeroinvoice.journal.cache import evolved
 from zeroinvoice.journal.command import Key
 from zeroinvoice.journal.committer import Committer
 from zeroinvoice.journal.mapper import Unreadable
-from zeroinvoice.journal.recorder import NEWEST, Row
+from zeroinvoice.journal.recorder import NEWEST, PASSED, Row
+from zeroinvoice.journal.schema import WORK_ROLE, conninfo
 from zeroinvoice.journal.snapshots import due, is_snapshot, resumed
 from zeroinvoice.kernel.clock import system_clock
 from zeroinvoice.kernel.facts import Fact, Personal, State, events_of
@@ -243,6 +244,32 @@ def test_what_was_written_into_one_is_found(new_database: Callable[[], str]) -> 
             assert journal.check_snapshots() == (2, [NUMBERS])
             connection.execute(at_24, right)
             assert journal.check_snapshots() == (2, [])
+    journal.close()
+    shelf.close()
+
+
+def test_one_of_what_speaks_of_somebody_is_wrong_whatever_it_says(
+    new_database: Callable[[], str],
+) -> None:
+    """And who tidies up takes all but the last of each stream."""
+    url = new_database()
+    shelf = in_postgres(url)
+
+    async def play() -> UUID:
+        warm, _ = shelf.committer(1_000, every=10)
+        ours = command(add)
+        for _ in range(3):
+            decided(warm, *(command(take) for _ in range(8)))
+        decided(warm, ours)
+        return UUID(str((await ours.future).answer.id))
+
+    client, journal = asyncio.run(play()), Journal.at(url)
+    with psycopg.connect(conninfo(url, WORK_ROLE, application="tidying")) as worker:
+        assert worker.execute(PASSED, [system_clock()]).rowcount == 1
+    assert journal.check_snapshots() == (1, [])
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("UPDATE snapshots SET stream = %s, version = 1", [client])
+    assert journal.check_snapshots() == (1, [client])
     journal.close()
     shelf.close()
 
